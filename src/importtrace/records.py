@@ -1,0 +1,151 @@
+"""What a trace consists of: immutable values, built when somebody looks, never while importing.
+
+The keys of ``to_dict()`` are the trace file's keys (docs/trace-file.md). ``None`` always means
+"does not apply" or "was not observed", and such a key is absent on disk. Names that end in ``_ns``
+are nanoseconds; ``start_ns`` counts from the trace's start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self
+
+SCHEMA = 1
+
+Kind = Literal["load", "request"]
+Outcome = Literal["ok", "failed", "partial", "waited"]
+
+
+def _drop_none(pairs: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in pairs.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRef:
+    """A thread. ``serial`` is unique in a trace; ``id`` is the ident, which Python reuses at once."""
+
+    id: int
+    name: str | None = None
+    serial: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return _drop_none({"id": self.id, "name": self.name, "serial": self.serial})
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        return cls(id=data["id"], name=data.get("name"), serial=data.get("serial"))
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Where an import was asked for. ``line`` is 1-based; ``statement`` is the source text."""
+
+    file: str | None = None
+    line: int | None = None
+    module: str | None = None
+    statement: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return _drop_none(
+            {
+                "file": self.file,
+                "line": self.line,
+                "module": self.module,
+                "statement": self.statement,
+            }
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        return cls(**{key: data.get(key) for key in ("file", "line", "module", "statement")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRecord:
+    """One load, or one request that met an unfinished load.
+
+    ``parent`` is the id of the load during which this happened; ``of`` the id of the load a request
+    met. ``self_ns`` is ``duration_ns`` less that of the direct children. ``handled`` is said of
+    failures only. ``implied`` marks the load of ``a`` that ``import a.b`` asked for.
+    """
+
+    kind: Kind
+    id: int
+    module: str
+    outcome: Outcome
+    thread: ThreadRef
+    start_ns: int
+    parent: int | None = None
+    of: int | None = None
+    duration_ns: int | None = None
+    find_ns: int | None = None
+    load_ns: int | None = None
+    exec_ns: int | None = None
+    wait_ns: int | None = None
+    self_ns: int | None = None
+    importer: Importer | None = None
+    names: tuple[str, ...] | None = None
+    held_by: dict[str, Any] | None = None
+    bound_names: tuple[str, ...] | None = None
+    origin: str | None = None
+    loader: str | None = None
+    finder: str | None = None
+    bytecode: Literal["hit", "compiled", "none", "unknown"] | None = None
+    error: dict[str, Any] | None = None
+    handled: bool | None = None
+    cause: dict[str, Any] | None = None
+    implied: bool | None = None
+    reload: bool | None = None
+    harmless_requests: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"type": "import"}
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if value is None:
+                continue
+            if isinstance(value, ThreadRef | Importer):
+                value = value.to_dict()
+            elif isinstance(value, tuple):
+                value = list(value)
+            out[spec.name] = value
+        return out
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Raises KeyError or TypeError for a line that is not an import record."""
+        known = {spec.name for spec in fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        values["thread"] = ThreadRef.from_dict(data["thread"])
+        if "importer" in values:
+            values["importer"] = Importer.from_dict(values["importer"])
+        for key in ("names", "bound_names"):
+            if key in values:
+                values[key] = tuple(values[key])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One process: ``header`` is the trace file's first line, ``records`` are ordered by begin.
+
+    ``problems`` lists what was wrong with a file that could still be read, a line each.
+    """
+
+    header: dict[str, Any]
+    records: tuple[ImportRecord, ...]
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def loads(self) -> tuple[ImportRecord, ...]:
+        return tuple(record for record in self.records if record.kind == "load")
+
+    @property
+    def failures(self) -> tuple[ImportRecord, ...]:
+        """The records that carry a cause, in order."""
+        return tuple(record for record in self.records if record.cause is not None)
+
+    @property
+    def start_ns(self) -> int:
+        """Nanoseconds since the epoch at which the trace began."""
+        return int(self.header["start"])
