@@ -72,9 +72,9 @@ class ImportRecord:
     kind: Kind
     id: int
     module: str
-    outcome: Outcome
     thread: ThreadRef
     start_ns: int
+    outcome: Outcome | None = None  # None: not over, or its end was not observed
     parent: int | None = None
     of: int | None = None
     duration_ns: int | None = None

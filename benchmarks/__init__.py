@@ -1,0 +1,1 @@
+"""What importtrace costs, against the same program without it: ``python -m benchmarks``."""

@@ -1,0 +1,12 @@
+"""Errors of the agent."""
+
+import gates
+
+from .base import ServiceError
+
+
+class AgentError(ServiceError):
+    """The agent gave no answer."""
+
+
+gates.agent_built()

@@ -1,0 +1,184 @@
+"""What this interpreter's import system looks like inside.
+
+The only file that knows private names of importlib. Everything here is found by looking, not by
+version, and `missing()` says what was not found: patch releases differ (docs/observed.md).
+Stdlib-free: `_frozen_importlib` and `_frozen_importlib_external` are in every interpreter.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType, FunctionType
+    from typing import Any
+
+_bootstrap: Any = sys.modules.get("_frozen_importlib")
+_external: Any = sys.modules.get("_frozen_importlib_external")
+
+# The namespaces whose frames belong to the import system itself.
+BOOTSTRAP_GLOBALS: dict[str, Any] = vars(_bootstrap) if _bootstrap else {}
+EXTERNAL_GLOBALS: dict[str, Any] = vars(_external) if _external else {}
+
+
+def _code(owner: Any, *path: str) -> CodeType | None:
+    for name in path:
+        owner = getattr(owner, name, None)
+    return getattr(owner, "__code__", None)
+
+
+# Code objects by which a probe recognises its caller. None where this interpreter has no such function.
+LOCK_MANAGER_ENTER = _code(_bootstrap, "_ModuleLockManager", "__enter__")
+LOCK_UNLOCK = _code(_bootstrap, "_lock_unlock_module")
+FIND_AND_LOAD = _code(_bootstrap, "_find_and_load")
+FIND_AND_LOAD_UNLOCKED = _code(_bootstrap, "_find_and_load_unlocked")
+FIND_SPEC = _code(_bootstrap, "_find_spec")
+HANDLE_FROMLIST = _code(_bootstrap, "_handle_fromlist")
+RESOLVE_PARENTS = _code(_bootstrap, "_resolve_parents")  # 3.15: parents before the child's lock
+RELOAD = _code(_bootstrap, "_exec")
+LOAD = _code(_bootstrap, "_load")
+
+DeadlockError: Any = getattr(_bootstrap, "_DeadlockError", None)
+ModuleLock: Any = getattr(_bootstrap, "_ModuleLock", None)
+
+# Loaders of importlib whose way of running a body `_call_with_frames_removed` shows.
+SOURCE_LOADER: Any = getattr(_external, "SourceFileLoader", None)
+SOURCELESS_LOADER: Any = getattr(_external, "SourcelessFileLoader", None)
+NO_BYTECODE_LOADERS: frozenset[Any] = frozenset(
+    found
+    for found in (
+        getattr(_external, "ExtensionFileLoader", None),
+        getattr(_external, "NamespaceLoader", None),
+        getattr(_bootstrap, "BuiltinImporter", None),
+        getattr(_bootstrap, "FrozenImporter", None),
+    )
+    if found is not None
+)
+
+
+def missing() -> list[str]:
+    """The seams that the probes need and this interpreter does not have; empty: probes work."""
+    if sys.implementation.name != "cpython":
+        return [f"module locks of {sys.implementation.name}"]
+    needed: dict[str, object] = {
+        "_ModuleLock.acquire": getattr(ModuleLock, "acquire", None),
+        "_ModuleLock.release": getattr(ModuleLock, "release", None),
+        "_find_and_load": FIND_AND_LOAD,
+        "_lock_unlock_module": LOCK_UNLOCK,
+        "_call_with_frames_removed": _code(_bootstrap, "_call_with_frames_removed"),
+        "_init_module_attrs": _code(_bootstrap, "_init_module_attrs"),
+        "_DeadlockError": DeadlockError,
+    }
+    return [name for name, found in needed.items() if found is None]
+
+
+def module_lock_target() -> tuple[type, str, str]:
+    """The class whose `acquire` and `release` the probes replace."""
+    return ModuleLock, "acquire", "release"
+
+
+def bootstrap_function(name: str) -> Any:
+    return BOOTSTRAP_GLOBALS[name]
+
+
+def replace_bootstrap_function(name: str, function: object) -> None:
+    setattr(_bootstrap, name, function)
+
+
+def held_locks() -> list[tuple[str, int, object]]:
+    """(module, ident of the holder, lock) of every module lock held now.
+
+    For an `install()` in the middle of somebody's import.
+    """
+    held = []
+    for reference in list(getattr(_bootstrap, "_module_locks", {}).values()):
+        lock = reference()
+        owner = getattr(lock, "owner", None)
+        if owner is not None:
+            held.append((lock.name, owner, lock))
+    return held
+
+
+def loads_on_stack(frame: FrameType | None) -> list[str]:
+    """The modules that `_find_and_load` is at work on in this stack, outermost first."""
+    names = []
+    while frame is not None:
+        if frame.f_code is FIND_AND_LOAD:
+            names.append(frame.f_locals["name"])
+        frame = frame.f_back
+    return names[::-1]
+
+
+def lock_depth(lock: Any) -> int:
+    """How many times its owner has taken this lock."""
+    count = lock.count
+    return count if isinstance(count, int) else len(count)
+
+
+def blocked_threads() -> list[tuple[int, str, int | None]]:
+    """(ident, module, ident of the holder) of every thread that is taking a module lock now.
+
+    Read from the table of CPython's own deadlock detector, so that it is exactly what it saw.
+    """
+    table = getattr(_bootstrap, "_blocking_on", None)
+    if table is None:
+        return []
+    if not isinstance(table, dict):  # 3.12: weak values, each a list of locks
+        table = {key: value() for key, value in list(table.data.items())}
+    found = []
+    for ident, blocked in list(table.items()):
+        for lock in blocked if isinstance(blocked, list) else [blocked]:
+            if lock is not None:
+                found.append((ident, lock.name, lock.owner))
+    return found
+
+
+def thread_starter(threading: Any) -> str | None:
+    """The global of `threading` by which `Thread.start` starts a thread."""
+    for name in ("_start_joinable_thread", "_start_new_thread"):
+        if hasattr(threading, name):
+            return name
+    return None
+
+
+def stand_in(function: FunctionType, original: FunctionType) -> FunctionType:
+    """`function` as the import system's own: same name, file, globals' owner and line in a traceback.
+
+    It takes the frame of `original`, so nothing that looks at the stack can tell them apart. import.c
+    strips importlib's frames from tracebacks by file and function name; tracebacks that it does not
+    strip show the one line at which `original` calls on.
+    """
+    old = original.__code__
+    lines = [line for _, _, line in old.co_lines() if line is not None]
+    code = function.__code__.replace(
+        co_filename=old.co_filename,
+        co_name=old.co_name,
+        co_qualname=old.co_qualname,
+        co_firstlineno=old.co_firstlineno,
+        co_linetable=_one_line(len(function.__code__.co_code) // 2, max(lines) - old.co_firstlineno),
+    )
+    make: Callable[..., FunctionType] = type(function)
+    twin = make(code, original.__globals__, old.co_name, function.__defaults__, function.__closure__)
+    twin.__kwdefaults__ = function.__kwdefaults__
+    twin.__module__ = original.__module__
+    twin.__qualname__ = original.__qualname__
+    twin.__doc__ = original.__doc__
+    return twin
+
+
+def _one_line(units: int, delta: int) -> bytes:
+    """A location table (Objects/locations.md, 3.11+) that puts all code units on one line."""
+    table = bytearray()
+    while units > 0:
+        length = min(units, 8)
+        table.append(0x80 | (13 << 3) | (length - 1))  # 13: line only, no columns
+        value = delta << 1 if delta >= 0 else (-delta << 1) | 1
+        while value >= 64:
+            table.append(64 | (value & 63))
+            value >>= 6
+        table.append(value)
+        delta = 0
+        units -= length
+    return bytes(table)

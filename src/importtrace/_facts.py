@@ -1,0 +1,466 @@
+"""Fills in a `Failure` from the exception, the stacks, the open loads and the log.
+
+Runs inside a failing import (with its lock held) or later, from an excepthook or `explain()`; what
+can no longer be seen then is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from importtrace import _compat
+from importtrace._failures import Caught
+from importtrace._recorder import Load, Recorder, Request, ThreadState
+from importtrace.analysis.facts import Earlier, Failure, Files, Frame, HandOut, OpenLoad
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+_IMPORTLIB = ("importlib", "importlib.util", "zipimport", "runpy")
+_MOST_NAMES = 200
+_MOST_FRAMES = 400
+_NO_MODULE = object()
+# a module's own namespace, whatever its class does to attribute access: no code of the program's runs
+_namespace = type(sys).__dict__["__dict__"].__get__
+
+
+class Collector:
+    """Reads; changes nothing of the program's."""
+
+    def __init__(self, recorder: Recorder, known: dict[int, Caught]) -> None:
+        self._recorder = recorder
+        self._known = known
+        self.files = Files(_read, _names)
+
+    def collect(
+        self, caught: Caught, error: BaseException, state: ThreadState | None
+    ) -> Failure:
+        load = caught.loads[0] if caught.loads else None
+        in_flight = load is not None and state is not None and bool(state.stack)
+        last, stack = _traceback(error)
+        if state is None:
+            state = self._thread_of(last)
+        thread = ref(state) if state is not None else {"id": _ident(), "name": None}
+        failure = Failure(caught.type, caught.message, thread)
+        failure.import_error = isinstance(error, ImportError)
+        failure.not_found = isinstance(error, ModuleNotFoundError)
+        failure.deadlock = isinstance(error, _compat.DeadlockError)
+        failure.path = tuple(entry for entry in sys.path if type(entry) is str)
+        self._frames(failure, stack, thread, in_flight)
+        name = getattr(error, "name", None) if isinstance(error, ImportError | NameError) else None
+        failure.name = name if type(name) is str else None
+        if load is not None:
+            self._stage(failure, load, last, error)
+        self._missing(failure, error)
+        self._open(failure, state)
+        self._module_facts(failure, error)
+        if state is not None:
+            self._requests(failure, caught, state, last, error)
+        self._earlier(failure, caught, error, state)
+        return failure
+
+    # where ---------------------------------------------------------------------------------
+
+    def _frames(
+        self,
+        failure: Failure,
+        stack: list[tuple[FrameType, int]],
+        thread: dict[str, Any],
+        in_flight: bool,
+    ) -> None:
+        """The program's frames from the first one outside importing, outermost first."""
+        outer: list[tuple[FrameType, int]] = []
+        if in_flight:
+            frame: FrameType | None = sys._getframe(1)
+            inner = stack[0][0] if stack else None
+            while frame is not None and len(outer) < _MOST_FRAMES:
+                if frame is not inner and not _ours(frame):
+                    outer.append((frame, frame.f_lineno))
+                frame = frame.f_back
+        entries = [*reversed(outer), *stack]
+        first = next(
+            (n for n, (frame, _) in enumerate(entries) if _imports(frame) or _is_body(frame)),
+            len(entries),
+        )
+        # the frame just outside the first import; without one, the failing statement itself
+        entries = entries[max(0, min(first, len(entries)) - 1) :]
+        for frame, line in entries:
+            if _internal(frame):
+                continue
+            module = frame.f_globals.get("__name__")
+            failure.frames.append(
+                Frame(
+                    frame.f_code.co_filename,
+                    line,
+                    module if type(module) is str else None,
+                    _is_body(frame),
+                    thread,
+                )
+            )
+
+    def _stage(
+        self, failure: Failure, load: Load, last: FrameType | None, error: BaseException
+    ) -> None:
+        failure.load = load.name
+        failure.origin = load.origin
+        if load.body:
+            failure.stage = "body"
+        elif load.create:
+            failure.stage = "create"
+        elif load.found:
+            failure.stage = "load"
+        else:
+            failure.stage = "find"
+        if failure.stage != "body" and last is not None:
+            if _internal(last):
+                failure.raised_in = last.f_code.co_name
+            elif failure.stage == "find":
+                failure.search_stopped = "finder"
+        if failure.stage == "create":
+            failure.raised_in = "create_module"
+        parent = load.name.rpartition(".")[0]
+        if failure.type == "KeyError" and failure.raised_in and error.args == (parent,):
+            # also ours if that load is over by now: it is the one that took the package away
+            for earlier in reversed(self._recorder.troubled.get(parent, [])):
+                if earlier.thread is not load.thread and earlier.end >= load.begin:
+                    failure.parent_failed = self._as_earlier(earlier, load.thread)
+                    break
+
+    def _missing(self, failure: Failure, error: BaseException) -> None:
+        where = failure.frames[-1] if failure.frames else None
+        if type(error) is ImportError and failure.name and failure.raised_in is None:
+            wanted = getattr(error, "name_from", None) or _quoted(failure.message)
+            if wanted and (failure.message or "").startswith("cannot import name "):
+                if not self._is_raise(where):
+                    failure.missing = (failure.name, wanted)
+        elif isinstance(error, AttributeError):
+            obj, wanted = error.obj, error.name
+            if isinstance(obj, type(sys)) and type(wanted) is str:
+                name = _namespace(obj).get("__name__")
+                if type(name) is str:
+                    failure.missing = (name, wanted)
+        elif isinstance(error, ModuleNotFoundError) and failure.name and failure.raised_in is None:
+            # import.c has cut importlib's frames off by the time the body's lock is given back
+            if not self._is_raise(where):
+                failure.raised_in = "_find_and_load"
+        name = failure.name
+        if failure.import_error and name and sys.modules.get(name, _NO_MODULE) is None:
+            failure.search_stopped = "none"
+
+    def _is_raise(self, where: Frame | None) -> bool:
+        source = self.files.source(where.file) if where is not None else None
+        if source is None or where is None:
+            return False
+        return type(source.node(where.line)).__name__ == "Raise"
+
+    def _open(self, failure: Failure, state: ThreadState | None) -> None:
+        stacks = sys._current_frames()
+        own = {frame.module: frame for frame in failure.frames if frame.body}
+        for other in list(self._recorder.threads.values()):
+            loads = list(other.stack)
+            if not loads:
+                continue
+            mine = other is state
+            places = own if mine else _body_places(stacks.get(other.ident))
+            for load in loads:
+                place = places.get(load.name)
+                waiting = other.waiting if load is loads[-1] and not mine else None
+                failure.open.append(
+                    OpenLoad(
+                        load.name,
+                        ref(other),
+                        mine,
+                        _state(load.name),
+                        place.file if place is not None else None,
+                        place.line if place is not None else None,
+                        waiting.name if waiting is not None else None,
+                    )
+                )
+
+    # modules -------------------------------------------------------------------------------
+
+    def _module_facts(self, failure: Failure, error: BaseException) -> None:
+        concerned = {failure.missing[0]} if failure.missing else set()
+        if failure.not_found and failure.name:
+            parent = failure.name.rpartition(".")[0]
+            if parent:
+                concerned.add(parent)
+        for name in concerned:
+            obj = sys.modules.get(name)
+            if failure.missing and isinstance(error, AttributeError):
+                obj = error.obj
+            self._describe(failure, name, obj)
+        if failure.not_found and failure.name:
+            failure.parent_path = failure.packages.get(failure.name.rpartition(".")[0], ())
+        if failure.missing:
+            self._find_twin(failure, *failure.missing)
+
+    def _describe(self, failure: Failure, name: str, module: Any) -> None:
+        if not isinstance(module, type(sys)):
+            return
+        namespace = _namespace(module)
+        file = namespace.get("__file__")
+        if type(file) is str:
+            failure.files[name] = file
+        path = namespace.get("__path__")
+        if path is not None:
+            try:
+                failure.packages[name] = tuple(str(entry) for entry in path)
+            except Exception:
+                failure.packages[name] = ()
+        failure.bound[name] = tuple(
+            key for key in list(namespace) if type(key) is str and not key.startswith("__")
+        )[:_MOST_NAMES]
+
+    def _find_twin(self, failure: Failure, module: str, attribute: str) -> None:
+        file = failure.files.get(module)
+        if file is None:
+            return
+        for name, other in list(sys.modules.items()):
+            if name == module or not isinstance(other, type(sys)):
+                continue
+            namespace = _namespace(other)
+            if namespace.get("__file__") == file and attribute in namespace:
+                failure.twins[module] = name
+                return
+
+    # what was recorded ---------------------------------------------------------------------
+
+    def _requests(
+        self,
+        failure: Failure,
+        caught: Caught,
+        state: ThreadState,
+        last: FrameType | None,
+        error: BaseException,
+    ) -> None:
+        where = failure.frames[-1] if failure.frames else None
+        wanted = failure.missing[0] if failure.missing else None
+        by_statement = type(error) is ImportError
+        for request in reversed(self._recorder.requests):
+            if request.thread is not state:
+                continue
+            if failure.deadlock and request.deadlock == "raised":
+                caught.request = request
+                failure.waits = self._graph(request)
+                return
+            if where is None or request.importer != where.module:
+                continue
+            file, line = place_of(request)
+            if request.name == wanted and failure.handout is None:
+                if by_statement:
+                    # the statement that failed is the one that asked, in that very frame
+                    node = self._statement(where)
+                    same = file == where.file and node is not None and line == node.lineno
+                    if not (same or (file, line) == (where.file, where.line)):
+                        continue
+                    if last is not None and request.frame != id(last):
+                        continue
+                caught.request = request
+                failure.handout = self._handout(request, state)
+                failure.waits = self._graph(request)
+                module = request.module() if request.module is not None else None
+                if module is not None:
+                    self._describe(failure, request.name, module)
+                elif request.of is not None and request.of.origin:
+                    failure.files.setdefault(request.name, request.of.origin)
+            elif isinstance(error, NameError) and request.of is not None:
+                names = self._names_of(file, line)
+                if names == ("*",):
+                    handed = self._handout(request, state)
+                    failure.stars.append(handed)
+                    self._describe(failure, request.name, sys.modules.get(request.name))
+
+    def _statement(self, where: Frame) -> Any:
+        source = self.files.source(where.file)
+        return source.node(where.line) if source is not None else None
+
+    def _names_of(self, file: str | None, line: int) -> tuple[str, ...] | None:
+        source = self.files.source(file)
+        names: tuple[str, ...] | None = source.import_names(line) if source is not None else None
+        return names
+
+    def _handout(self, request: Request, state: ThreadState) -> HandOut:
+        of = request.of
+        failed = None
+        if of is not None and of.error is not None and of.thread is not state:
+            failed = self._as_earlier(of, state)
+        return HandOut(
+            request.name,
+            ref(request.owner) if request.owner is not None else None,
+            request.owner is state,
+            request.deadlock == "accepted",
+            request.wait / 1e6,
+            failed,
+        )
+
+    def _graph(self, request: Request) -> list[dict[str, Any]]:
+        if request.graph:
+            return [
+                {"thread": ref(waiter), "for": name, "held_by": ref(holder), "ms": round(ns / 1e6, 3)}
+                for waiter, name, holder, ns in request.graph
+            ]
+        if request.wait and request.owner is not None:
+            return [
+                {
+                    "thread": ref(request.thread),
+                    "for": request.name,
+                    "held_by": ref(request.owner),
+                    "ms": round(request.wait / 1e6, 3),
+                }
+            ]
+        return []
+
+    def _earlier(
+        self, failure: Failure, caught: Caught, error: BaseException, state: ThreadState | None
+    ) -> None:
+        concerned = {failure.frames[-1].file} if failure.frames else set()
+        concerned.update(failure.files.values())
+        for other in self._recorder.failures:
+            if other is caught or not other.loads:
+                continue
+            for load in other.loads:
+                if place_of(load)[0] in concerned:
+                    failure.earlier.append(self._as_earlier(load, state))
+        seen = 0
+        context = error.__cause__ or error.__context__
+        while context is not None and seen < 10:
+            known = self._known.get(id(context))
+            if known is not None and known is not caught and known.loads and known.is_of(context):
+                failure.context = self._as_earlier(known.loads[-1], state)
+                return
+            context = context.__cause__ or context.__context__
+            seen += 1
+
+    def _as_earlier(self, load: Load, state: ThreadState | None) -> Earlier:
+        file, line = place_of(load)
+        caught: Caught = load.failure
+        root: dict[str, Any] | None = None
+        if caught.cause is not None:
+            root = dict(caught.cause["root"])
+            if caught.cause.get("cycle"):
+                root["cycle"] = caught.cause["cycle"]
+        if root is None:
+            inner = caught.loads[0]
+            at, number = place_of(inner)
+            root = {"module": inner.importer, "thread": ref(inner.thread), "file": at, "line": number}
+            root.update(type=caught.type, message=caught.message)
+            root = {key: value for key, value in root.items() if value is not None}
+        return Earlier(
+            load.name, None, file, line, load.importer, ref(load.thread), load.thread is state, root
+        )
+
+    def _thread_of(self, last: FrameType | None) -> ThreadState | None:
+        """The thread an exception comes from, by the request that its frame made; else this one."""
+        if last is not None:
+            for request in reversed(self._recorder.requests):
+                if request.frame == id(last) and request.where_code == id(last.f_code):
+                    return request.thread
+        return self._recorder.state()
+
+
+def ref(state: ThreadState) -> dict[str, Any]:
+    return {"id": state.ident, "name": state.name}
+
+
+def place_of(record: Load | Request) -> tuple[str | None, int]:
+    """File and line of the importer; also before its body has ended and lines are resolved."""
+    where: Any = record.where
+    if where is None or type(where) is str:
+        return where, record.line
+    for start, end, line in where.co_lines():
+        if start <= record.line < end:
+            return where.co_filename, line or 0
+    return where.co_filename, 0
+
+
+def _ident() -> int:
+    import _thread
+
+    return _thread.get_ident()
+
+
+def _traceback(error: BaseException) -> tuple[FrameType | None, list[tuple[FrameType, int]]]:
+    entries: list[tuple[FrameType, int]] = []
+    tb = error.__traceback__
+    while tb is not None:
+        entries.append((tb.tb_frame, tb.tb_lineno))
+        tb = tb.tb_next
+    if len(entries) > _MOST_FRAMES:
+        entries = entries[: _MOST_FRAMES // 2] + entries[-_MOST_FRAMES // 2 :]
+    return (entries[-1][0] if entries else None), entries
+
+
+def _imports(frame: FrameType) -> bool:
+    return frame.f_globals is _compat.BOOTSTRAP_GLOBALS
+
+
+def _internal(frame: FrameType) -> bool:
+    namespace = frame.f_globals
+    return (
+        namespace is _compat.BOOTSTRAP_GLOBALS
+        or namespace is _compat.EXTERNAL_GLOBALS
+        or namespace.get("__name__") in _IMPORTLIB
+    )
+
+
+def _ours(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__")
+    return type(name) is str and name.startswith("importtrace.")
+
+
+def _is_body(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__"
+
+
+def _body_places(frame: FrameType | None) -> dict[str, Frame]:
+    """Where each module body on another thread's stack stands."""
+    places: dict[str, Frame] = {}
+    while frame is not None:
+        if _is_body(frame):
+            name = frame.f_globals.get("__name__")
+            if type(name) is str:
+                file, line = frame.f_code.co_filename, frame.f_lineno
+                places.setdefault(name, Frame(file, line, name, True, {}))
+        frame = frame.f_back
+    return places
+
+
+def _state(name: str) -> str:
+    module = sys.modules.get(name)
+    if isinstance(module, type(sys)):
+        spec = _namespace(module).get("__spec__")
+        if spec is not None and not getattr(spec, "_initializing", True):
+            return "unbound"
+    return "body_running"
+
+
+def _quoted(text: str | None) -> str | None:
+    """The first name in quotes: 3.11 has no ImportError.name_from."""
+    parts = (text or "").split("'")
+    return parts[1] if len(parts) > 2 else None
+
+
+def _read(file: str) -> str | None:
+    try:
+        with open(file, "rb") as source:
+            data = source.read()
+    except OSError:
+        return None
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _names(folder: str) -> list[str]:
+    system: Any = sys.modules.get("posix") or sys.modules.get("nt")
+    try:
+        names: list[str] = system.listdir(folder or ".")
+    except (OSError, AttributeError):
+        return []
+    return names

@@ -1,0 +1,196 @@
+"""What is written down at the moment an import fails, and who gets told.
+
+A failing load reaches us in `release`, with its lock still held, its exception in flight, and the
+other threads where they were: the only moment at which the facts exist. Facts are copied as plain
+values; no exception, frame or module is kept alive. An optional dependency that is not there is
+everyday, so a plain `not_found` costs next to nothing until it leaves the outermost load.
+"""
+
+from __future__ import annotations
+
+from importtrace._recorder import VOID, Load, Recorder, Request, ThreadState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MOST_FAILURES = 2_000
+_PLAIN = (str, int, float, bool, bytes, type(None))
+
+
+class Caught:
+    """One exception object that left a load, or was shown to us later."""
+
+    __slots__ = (
+        "cause",
+        "explained",
+        "ident",
+        "loads",
+        "message",
+        "noted",
+        "request",
+        "thread",
+        "type",
+        "uncaught",
+        "where",
+    )
+
+    def __init__(self, error: BaseException, thread: ThreadState | None) -> None:
+        self.ident = id(error)
+        self.type = type_name(error)
+        self.message = message(error)
+        self.where = _innermost(error)
+        self.thread = thread
+        self.request: Request | None = None  # of a failure that left no load
+        self.uncaught = False
+        self.loads: list[Load] = []  # innermost first
+        self.cause: dict[str, Any] | None = None
+        self.explained = False
+        self.noted = False
+
+    def is_of(self, error: BaseException) -> bool:
+        """The same exception object; ids are reused, so what it is must match too."""
+        return (
+            self.ident == id(error)
+            and self.type == type_name(error)
+            and self.where == _innermost(error)
+            and (self.message is None or self.message == message(error))
+        )
+
+
+class Failures:
+    """Failures of one recorder, and their causes."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._by_ident: dict[int, Caught] = {}
+
+    # while importing -----------------------------------------------------------------------
+
+    def failed(self, load: Load, error: BaseException) -> None:
+        """`load` ends with `error`; called before its lock is given back."""
+        recorder = self._recorder
+        state = load.thread
+        if load.from_list and _everyday(error, load):
+            load.stored = VOID  # `from pkg import name` tried a submodule; importlib swallows this
+            return
+        caught = state.failing
+        if not (
+            caught is not None
+            and caught.ident == id(error)
+            and load.begin <= caught.loads[-1].begin
+            and caught.where == _innermost(error)
+        ):
+            caught = Caught(error, state)
+            state.failing = caught
+            if len(recorder.failures) < _MOST_FAILURES:
+                recorder.failures.append(caught)
+            if len(self._by_ident) >= _MOST_FAILURES:
+                self._by_ident.clear()
+            self._by_ident[caught.ident] = caught
+        caught.loads.append(load)
+        load.failure = caught
+        load.error = (caught.type, caught.message)
+        recorder.keep_failed(load)
+        recorder.troubled.setdefault(load.name, []).append(load)
+        if not isinstance(error, Exception):
+            return  # SystemExit and the like are not failures of an import
+        outermost = len(state.stack) <= 1
+        if not caught.explained and (outermost or not _everyday(error, load)):
+            self._judge(caught, error, state)
+        if caught.cause is not None and not caught.noted:
+            if outermost or caught.cause["kind"] not in ("not_found", "missing_name"):
+                self.note(caught, error)
+
+    def _judge(self, caught: Caught, error: BaseException, state: ThreadState | None) -> None:
+        caught.explained = True
+        here = self._recorder.state()
+        here.muted += 1  # the analysis is imported here, at the first failure
+        try:
+            from importtrace._facts import Collector
+            from importtrace.analysis import causes
+
+            collector = Collector(self._recorder, self._by_ident)
+            facts = collector.collect(caught, error, state)
+            caught.cause = causes.explain(facts, collector.files)
+        finally:
+            here.muted -= 1
+
+    def note(self, caught: Caught, error: BaseException) -> None:
+        """One note per exception object."""
+        if caught.cause is None or caught.noted:
+            return
+        from importtrace.analysis.render import text
+
+        caught.noted = True
+        try:
+            BaseException.add_note(error, text(caught.cause))
+        except Exception:
+            pass  # an exception class may refuse attributes; its traceback is then as without us
+
+    # afterwards ----------------------------------------------------------------------------
+
+    def find(self, error: BaseException) -> Caught | None:
+        caught = self._by_ident.get(id(error))
+        return caught if caught is not None and caught.is_of(error) else None
+
+    def explain(self, error: BaseException) -> dict[str, Any] | None:
+        """The cause of any exception, caught anywhere; None if no import has to do with it."""
+        caught = self.find(error)
+        if caught is None:
+            caught = Caught(error, None)
+            if len(self._by_ident) < _MOST_FAILURES:
+                self._by_ident[caught.ident] = caught
+        if not caught.explained:
+            self._judge(caught, error, caught.thread)
+        return caught.cause
+
+    def tell(self, error: BaseException) -> dict[str, Any] | None:
+        """For the excepthooks: explain, and put the note on the exception."""
+        if not isinstance(error, Exception):
+            return None
+        cause = self.explain(error)
+        caught = self.find(error)
+        if caught is not None:
+            caught.uncaught = True
+        if cause is not None and caught is not None:
+            if caught not in self._recorder.failures:
+                self._recorder.failures.append(caught)
+            self.note(caught, error)
+        return cause
+
+
+def _everyday(error: BaseException, load: Load) -> bool:
+    """A module that is simply not there: importlib looked for it and found nothing."""
+    return (
+        type(error) is ModuleNotFoundError
+        and error.name == load.name
+        and not load.found
+        and not load.create
+    )
+
+
+def type_name(error: BaseException) -> str:
+    kind = type(error)
+    module = kind.__module__
+    if module in ("builtins", "_frozen_importlib", "__main__") or type(module) is not str:
+        return kind.__qualname__
+    return f"{module}.{kind.__qualname__}"
+
+
+def message(error: BaseException) -> str | None:
+    """`str(error)` where that runs no code of the program's; else None."""
+    if type(type(error).__str__) is not type(BaseException.__str__):
+        return None
+    if not all(type(argument) in _PLAIN for argument in error.args):
+        return None
+    return str(error)
+
+
+def _innermost(error: BaseException) -> tuple[int, int]:
+    tb = error.__traceback__
+    if tb is None:
+        return 0, 0
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    return id(tb.tb_frame.f_code), tb.tb_lasti

@@ -1,0 +1,322 @@
+"""Raw records: what the seams write down while the program imports.
+
+Everything here is on the hot path. No lock of ours, no import, no logging: the log is a list, and
+appending to it is atomic with and without the GIL. A load is one object that is filled in as it goes
+on, so what is open can be seen at any moment; nothing is computed before somebody looks.
+
+Memory is bounded: past `limit` records, loads are still followed (for parentage) but not kept, and
+are counted. A reserve of a tenth is kept for failures, waits and hand-outs.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+from time import perf_counter_ns as clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any
+
+# Where a load stands in the log.
+KEPT, DROPPED, VOID = 0, 1, 2
+
+
+class Load:
+    """One module being found, created and executed. Times are `clock()`; 0 means not reached.
+
+    `where` is the importer's code object until `line` holds a line number; then it is the file.
+    """
+
+    __slots__ = (
+        "adopted",
+        "begin",
+        "body",
+        "compiled",
+        "create",
+        "depth",
+        "end",
+        "error",
+        "failure",
+        "find",
+        "finder",
+        "found",
+        "from_list",
+        "harmless",
+        "holder",
+        "implied",
+        "importer",
+        "line",
+        "loader",
+        "module_spec",
+        "name",
+        "origin",
+        "outer",
+        "parent",
+        "pending",
+        "re_entered",
+        "reload",
+        "stored",
+        "thread",
+        "wait",
+        "where",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        thread: ThreadState,
+        parent: Load | None,
+        begin: int,
+        where: CodeType | str | None,
+        line: int,
+        importer: str | None,
+        outer: BaseException | None,
+    ) -> None:
+        self.name = name
+        self.thread = thread
+        self.parent = parent
+        self.begin = begin
+        self.where = where
+        self.line = line
+        self.importer = importer
+        self.outer = outer  # the exception being handled when the load began
+        self.depth = 1
+        self.end = self.find = self.found = self.body = self.create = 0
+        self.wait = 0
+        self.harmless = 0
+        self.holder: Load | None = None
+        self.origin: str | None = None
+        self.loader: Any = None
+        self.finder: Any = None
+        self.module_spec: Any = None  # finder mode only
+        self.error: tuple[str, str | None] | None = None
+        self.failure: Any = None
+        self.pending: list[Load | Request] | None = None
+        self.re_entered: Load | None = None  # the load of the same module that this one is inside of
+        self.compiled = self.reload = self.adopted = self.implied = self.from_list = False
+        self.stored = KEPT
+
+
+class Request:
+    """A thread asked for a module that another load had not finished.
+
+    `deadlock`: CPython gave up waiting (None: it did not have to). `frame` is the id() of the asking
+    frame, only to be compared with a frame that is still alive.
+    """
+
+    __slots__ = (
+        "begin",
+        "deadlock",
+        "end",
+        "frame",
+        "graph",
+        "importer",
+        "lasti",
+        "line",
+        "module",
+        "name",
+        "of",
+        "owner",
+        "parent",
+        "thread",
+        "wait",
+        "where",
+        "where_code",
+    )
+
+    def __init__(self, name: str, thread: ThreadState, parent: Load | None, begin: int) -> None:
+        self.name = name
+        self.thread = thread
+        self.parent = parent
+        self.begin = begin
+        self.end = 0
+        self.wait = 0
+        self.of: Load | None = None
+        self.owner: ThreadState | None = None
+        self.deadlock: str | None = None  # "accepted" | "raised"
+        self.graph: list[tuple[Any, ...]] | None = None
+        self.where: CodeType | str | None = None
+        self.where_code = 0
+        self.line = self.lasti = 0
+        self.importer: str | None = None
+        self.frame = 0
+        self.module: Any = None  # weak reference to the object handed out
+
+
+class ThreadState:
+    """One thread (or one greenlet that the import locks take for a thread)."""
+
+    __slots__ = (
+        "dropped",
+        "failing",
+        "ident",
+        "muted",
+        "name",
+        "pending",
+        "serial",
+        "stack",
+        "started_in",
+        "waiting",
+    )
+
+    def __init__(self, serial: int, ident: int, started_in: Load | None) -> None:
+        self.serial = serial
+        self.ident = ident
+        self.name = thread_name(ident)
+        self.stack: list[Load] = []
+        self.pending: list[Load | Request] = []
+        self.muted = 0  # > 0 while we import for ourselves
+        self.dropped = 0  # per thread, so that counting needs no lock
+        self.waiting: Request | None = None
+        self.started_in = started_in
+        self.failing: Any = None
+
+
+def thread_name(ident: int) -> str | None:
+    """The name `threading` knows; None where the program has not loaded it."""
+    threading = sys.modules.get("threading")
+    active = getattr(threading, "_active", None)
+    thread = active.get(ident) if type(active) is dict else None
+    name = getattr(thread, "_name", None)
+    return name if type(name) is str else None
+
+
+class Recorder:
+    """The log of one process."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.reserve = limit // 10
+        self.log: list[Load | Request] = []
+        self.requests: list[Request] = []  # those of the log
+        self.open: dict[Any, Load] = {}  # module lock -> the load that holds it
+        self.failures: list[Any] = []
+        self.troubled: dict[str, list[Load]] = {}  # module -> its loads that failed
+        self.threads: dict[int, ThreadState] = {}
+        self.starting: dict[int, Load] = {}  # id of a Thread object -> the load that started it
+        self.started_at = clock()
+        self.dropped_earlier = 0
+        self.local: Any = _thread._local()
+        self._serial = 0
+        self._serial_lock = _thread.allocate_lock()
+
+    # threads -------------------------------------------------------------------------------
+
+    def state(self) -> ThreadState:
+        """This thread's state."""
+        ident = _thread.get_ident()
+        try:
+            state: ThreadState = self.local.state
+        except AttributeError:
+            state = self.new_state(ident)
+            self.local.state = state
+            return state
+        if state.ident != ident:
+            # gevent's get_ident() names the greenlet, and importlib's locks take it for a thread:
+            # each greenlet has its own stack of loads.
+            found = self.threads.get(ident)
+            state = found if found is not None else self.new_state(ident)
+        return state
+
+    def new_state(self, ident: int) -> ThreadState:
+        # The only lock here: once in a thread's life, held for an addition.
+        with self._serial_lock:
+            self._serial += 1
+            serial = self._serial
+        started_in = None
+        if self.starting:
+            threading = sys.modules.get("threading")
+            active = getattr(threading, "_active", None)
+            thread = active.get(ident) if type(active) is dict else None
+            if thread is not None:
+                started_in = self.starting.pop(id(thread), None)
+        state = ThreadState(serial, ident, started_in)
+        gone = self.threads.get(ident)
+        if gone is not None:  # a new thread was given a dead one's ident
+            self.dropped_earlier += gone.dropped
+        self.threads[ident] = state
+        return state
+
+    def restart(self) -> None:
+        """In a forked child: only this thread lives on, and what it has open began elsewhere."""
+        state = self.state()
+        now = clock()
+        self.started_at = now
+        self.log = []
+        self.requests = []
+        self.failures = []
+        self.troubled = {}
+        self.starting = {}
+        self.threads = {state.ident: state}
+        self.dropped_earlier = state.dropped = 0
+        for load in state.stack:
+            load.begin = now
+            load.adopted = True
+            load.stored = KEPT
+            self.log.append(load)
+        for lock, load in list(self.open.items()):
+            if load.thread is not state:
+                del self.open[lock]
+
+    # the log -------------------------------------------------------------------------------
+
+    def keep_load(self, load: Load) -> None:
+        if len(self.log) < self.limit - self.reserve:
+            self.log.append(load)
+        else:
+            load.stored = DROPPED
+            load.thread.dropped += 1
+
+    def keep_failed(self, load: Load) -> None:
+        """A load that was dropped turned out to matter."""
+        if load.stored == DROPPED and len(self.log) < self.limit:
+            load.stored = KEPT
+            load.thread.dropped -= 1
+            self.log.append(load)
+
+    def keep_request(self, request: Request) -> None:
+        if len(self.log) < self.limit:
+            self.log.append(request)
+            self.requests.append(request)
+        else:
+            request.thread.dropped += 1
+
+    @property
+    def dropped(self) -> int:
+        """How many records did not fit."""
+        return self.dropped_earlier + sum(state.dropped for state in list(self.threads.values()))
+
+
+def resolve_lines(pending: list[Load | Request]) -> None:
+    """Turn code objects and instruction offsets into files and lines, in one pass per code object.
+
+    `frame.f_lineno` is linear in the line number at each call; one pass over `co_lines()` is linear
+    once. Records of one body come in the order of its instructions, so they are walked together.
+    """
+    groups: dict[int, list[Load | Request]] = {}
+    for record in pending:
+        if type(record.where) is not str and record.where is not None:
+            groups.setdefault(id(record.where), []).append(record)
+    for records in groups.values():
+        code: Any = records[0].where
+        records.sort(key=_offset)
+        waiting = iter(records)
+        record = next(waiting)
+        done = False
+        for _, end, line in code.co_lines():
+            while record.line < end:
+                record.where = code.co_filename
+                record.line = line or 0
+                following = next(waiting, None)
+                if following is None:
+                    done = True
+                    break
+                record = following
+            if done:
+                break
+
+
+def _offset(record: Load | Request) -> int:
+    return record.line

@@ -1,0 +1,169 @@
+"""What source files and folders say about a name or a module. Pure (folders through `files`), stdlib-free."""
+
+from __future__ import annotations
+
+from importtrace.analysis.facts import Failure, Files
+from importtrace.analysis.statements import Source, _bound_by, statements
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def would_bind(source: Source | None, name: str, line: int | None) -> tuple[str, int | None]:
+    """Whether a module body that stands at `line` was still going to bind `name`.
+
+    ("later", line of that statement or None), ("passed", None): only statements it has left behind
+    bind it, ("never", None), or ("unknown", None): the text does not tell.
+    """
+    if source is None or source.tree is None or not line:
+        return "unknown", None
+    bindings = source.bindings(name)
+    for binding in bindings:
+        if binding.end >= line:
+            return "later", binding.line
+    if any((star.end_lineno or star.lineno) >= line for star in source.stars()):
+        return "later", None
+    if source.binds_by_other_means(name):
+        return "unknown", None
+    return ("passed" if bindings else "never"), None
+
+
+def all_names(source: Source) -> Iterable[str]:
+    for node, _ in statements(source.tree):
+        yield from _bound_by(node)
+
+
+def submodule(failure: Failure, files: Files, module: str, name: str) -> bool:
+    """Whether `module.name` is a file or folder that could be imported."""
+    return any(_find(files, folder, name) for folder in failure.packages.get(module, ()))
+
+
+def other_module(failure: Failure, files: Files, module: str, name: str) -> str | None:
+    """Another file of this top-level name, further down the path, that does bind `name`."""
+    for candidate in _candidates(failure, files, module):
+        if candidate.endswith(".py"):
+            source = files.source(candidate)
+            if source is not None and source.bindings(name):
+                return candidate
+    return None
+
+
+def other_package(failure: Failure, files: Files, module: str) -> str | None:
+    """A package of this top-level name further down the path."""
+    for candidate in _candidates(failure, files, module):
+        if candidate.endswith("__init__.py"):
+            return candidate
+    return None
+
+
+def _candidates(failure: Failure, files: Files, module: str) -> Iterable[str]:
+    if "." in module:
+        return
+    own = failure.files.get(module)
+    behind = False
+    for folder in failure.path:
+        found = _find(files, folder, module)
+        if found is None:
+            continue
+        if found == own:
+            behind = True
+        elif behind:
+            yield found
+
+
+def _find(files: Files, folder: str, name: str) -> str | None:
+    """The file by which `import name` would find it in this folder."""
+    entries = files.names(folder)
+    if name in entries:
+        inner = files.names(f"{folder}/{name}")
+        if "__init__.py" in inner:
+            return f"{folder}/{name}/__init__.py"
+    if f"{name}.py" in entries:
+        return f"{folder}/{name}.py"
+    for entry in entries:
+        if entry.startswith(name + ".") and entry.endswith((".so", ".pyd", ".pyc")):
+            return f"{folder}/{entry}"
+    if name in entries and files.names(f"{folder}/{name}"):
+        return f"{folder}/{name}"  # a namespace package
+    return None
+
+
+def near_module(failure: Failure, files: Files, name: str) -> str | None:
+    """A module with nearly this name, where this one was looked for."""
+    parent, _, last = name.rpartition(".")
+    found: set[str] = set()
+    for folder in failure.parent_path if parent else failure.path:
+        for entry in files.names(folder):
+            stem = entry.partition(".")[0]
+            if (entry.endswith(".py") or "." not in entry) and stem.isidentifier():
+                found.add(stem)
+    match = near(last, tuple(found))
+    return f"{parent}.{match}" if match and parent else match
+
+
+def searched(failure: Failure, name: str) -> str:
+    folders = failure.parent_path if "." in name else failure.path
+    if not folders:
+        return "any finder"
+    if len(folders) == 1:
+        return folders[0] or "the current folder"
+    return f"{folders[0] or 'the current folder'} and {len(folders) - 1} more folders"
+
+
+def near(name: str, candidates: tuple[str, ...]) -> str | None:
+    """The candidate that differs from `name` by case, underscores, or one typing slip."""
+    plain = name.replace("_", "").lower()
+    best = None
+    for candidate in sorted(candidates):
+        if candidate == name or candidate.startswith("__"):
+            continue
+        if candidate.replace("_", "").lower() == plain:
+            return candidate
+        if len(name) > 3 and _one_slip(name, candidate):
+            best = best or candidate
+    return best
+
+
+def _one_slip(a: str, b: str) -> bool:
+    """One letter more, less, other, or two swapped."""
+    if abs(len(a) - len(b)) > 1:
+        return False
+    start = 0
+    while start < min(len(a), len(b)) and a[start] == b[start]:
+        start += 1
+    a, b = a[start:], b[start:]
+    end = 0
+    while end < min(len(a), len(b)) and a[-1 - end] == b[-1 - end]:
+        end += 1
+    a, b = a[: len(a) - end], b[: len(b) - end]
+    return (len(a) <= 1 and len(b) <= 1) or (len(a) == 2 and a == b[::-1])
+
+
+def library(message: str | None) -> str | None:
+    """The shared library the dynamic linker named: "libfoo.so.1: cannot open shared object file"."""
+    for mark in (": cannot open shared object file", ": No such file or directory"):
+        head, found, _ = (message or "").partition(mark)
+        if found and ".so" in head:
+            return head.strip().rpartition("/")[2]
+    head, found, tail = (message or "").partition("Library not loaded: ")  # macOS
+    if found:
+        return tail.split("\n")[0].strip().rpartition("/")[2]
+    return None
+
+
+def distribution(files: Files, module: str, file: str | None) -> tuple[str, str] | None:
+    """(distribution, version) by the .dist-info folder beside the top-level package, if it is named alike."""
+    if not file:
+        return None
+    top = module.partition(".")[0]
+    for mark in ("site-packages", "dist-packages"):
+        head, found, _ = file.partition(f"/{mark}/")
+        if not found:
+            continue
+        for entry in files.names(f"{head}/{mark}"):
+            if entry.endswith(".dist-info"):
+                name, _, version = entry[: -len(".dist-info")].rpartition("-")
+                if name.replace("-", "_").lower() == top.lower():
+                    return name, version
+    return None

@@ -1,0 +1,231 @@
+"""What a source file says: the statement on a line, and where a name would have been bound.
+
+Pure, and stdlib-free: it runs inside a failing import, where importing `ast` or `linecache` could
+deadlock with the program's own imports of them. `compile()` makes the same tree without them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_ONLY_AST = 0x400  # ast.PyCF_ONLY_AST
+_FUNCTIONS = ("FunctionDef", "AsyncFunctionDef", "Lambda")
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_LONGEST = 200  # characters of a statement that are worth showing
+
+
+class Source:
+    """The text of one file and its tree (None where it does not compile here)."""
+
+    __slots__ = ("lines", "tree")
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.splitlines()
+        self.tree: Any = None
+        try:
+            self.tree = compile(text, "<source>", "exec", _ONLY_AST, dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            pass
+
+    def statement(self, line: int) -> str | None:
+        """The statement that `line` belongs to, on one line; a compound statement's head only."""
+        node = self.node(line)
+        if node is None:
+            text = self.lines[line - 1].strip() if 0 < line <= len(self.lines) else ""
+            return text[:_LONGEST] or None
+        last = node.end_lineno
+        if getattr(node, "body", None):
+            first = node.body[0]
+            last = max(node.lineno, first.lineno - 1)
+        text = " ".join(part.strip() for part in self.lines[node.lineno - 1 : last])
+        if not getattr(node, "body", None) and node.lineno == node.end_lineno:
+            # several statements may share the line; offsets count UTF-8 bytes
+            raw = self.lines[node.lineno - 1].encode()
+            text = raw[node.col_offset : node.end_col_offset].decode(errors="replace")
+        text = " ".join(text.split())
+        return text[: _LONGEST - 1] + "…" if len(text) > _LONGEST else text or None
+
+    def node(self, line: int) -> Any:
+        """The innermost statement on `line`, or None."""
+        found = None
+        for node, _ in statements(self.tree, into_functions=True):
+            if node.lineno <= line <= (node.end_lineno or node.lineno):
+                found = node
+            elif getattr(node, "decorator_list", None):
+                if node.decorator_list[0].lineno <= line <= node.lineno:
+                    found = node
+        return found
+
+    def import_names(self, line: int, module: str | None = None) -> tuple[str, ...] | None:
+        """The `from` list of the import statement on `line`; None if there is none.
+
+        Of several import statements on one line, the one whose last component is `module`'s.
+        """
+        found = None
+        for node, _ in statements(self.tree, into_functions=True):
+            if type(node).__name__ == "ImportFrom" and node.lineno <= line <= node.end_lineno:
+                names = tuple(alias.name for alias in node.names)
+                tail = (node.module or "").rpartition(".")[2]
+                if module is None or not tail or module.rpartition(".")[2] in (tail, *names):
+                    return names
+                found = found or names
+        return found
+
+    def bindings(self, name: str) -> list[Binding]:
+        """Every statement at module level that binds `name`, in the order of lines."""
+        return [
+            Binding(node, path)
+            for node, path in statements(self.tree)
+            if name in _bound_by(node)
+        ]
+
+    def stars(self) -> list[Any]:
+        """The `from … import *` statements at module level."""
+        return [
+            node
+            for node, _ in statements(self.tree)
+            if type(node).__name__ == "ImportFrom" and node.names[0].name == "*"
+        ]
+
+    def binds_by_other_means(self, name: str) -> bool:
+        """Whether `name` may be bound in a way that no statement shows: `globals()[…]`, `exec`, `setattr`,
+        a `global` declaration in a function, a module `__getattr__`. Star imports are in `stars()`."""
+        if self.tree is None:
+            return True
+        for node in walk(self.tree):
+            kind = type(node).__name__
+            if kind == "Global" and name in node.names:
+                return True
+            if kind == "Call":
+                called = getattr(node.func, "id", None)
+                if called in ("globals", "vars", "exec", "setattr", "locals"):
+                    return True
+        return any(
+            type(node).__name__ in _FUNCTIONS and node.name == "__getattr__"
+            for node, _ in statements(self.tree)
+        )
+
+
+class Binding:
+    """One statement that binds a name; `path` are the statements around it, outermost first."""
+
+    __slots__ = ("line", "node", "path")
+
+    def __init__(self, node: Any, path: tuple[Any, ...]) -> None:
+        self.node = node
+        self.path = path
+        self.line: int = node.lineno
+
+    @property
+    def is_import(self) -> bool:
+        return type(self.node).__name__ in ("Import", "ImportFrom")
+
+    @property
+    def conditional(self) -> bool:
+        """In a branch, a loop or a handler: it need not run."""
+        return any(type(node).__name__ not in ("With", "AsyncWith") for node in self.path)
+
+    @property
+    def end(self) -> int:
+        return int(self.node.end_lineno or self.node.lineno)
+
+
+def statements(
+    tree: Any, path: tuple[Any, ...] = (), into_functions: bool = False
+) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """(statement, statements around it) of a module's own scope, in source order."""
+    stack = [(node, path) for node in reversed(getattr(tree, "body", None) or [])]
+    while stack:
+        node, around = stack.pop()
+        yield node, around
+        kind = type(node).__name__
+        if not into_functions and kind in (*_FUNCTIONS, "ClassDef"):
+            continue
+        inner = (*around, node)
+        children: list[tuple[Any, tuple[Any, ...]]] = []
+        for field in _BLOCKS:
+            for child in getattr(node, field, None) or []:
+                if type(child).__name__ in ("ExceptHandler", "match_case"):
+                    children.extend((statement, (*inner, child)) for statement in child.body)
+                elif hasattr(child, "lineno"):
+                    children.append((child, inner))
+        stack.extend(reversed(children))
+
+
+def walk(node: Any) -> Iterator[Any]:
+    """Every node of a tree, as `ast.walk`."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        for field in getattr(node, "_fields", ()):
+            value = getattr(node, field, None)
+            if isinstance(value, list):
+                stack.extend(item for item in value if hasattr(item, "_fields"))
+            elif hasattr(value, "_fields"):
+                stack.append(value)
+
+
+def _bound_by(node: Any) -> set[str]:
+    kind = type(node).__name__
+    if kind in ("FunctionDef", "AsyncFunctionDef", "ClassDef"):
+        return {node.name}
+    if kind == "Import":
+        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    if kind == "ImportFrom":
+        return {alias.asname or alias.name for alias in node.names}
+    if kind == "AnnAssign" and node.value is None:
+        return set()
+    if kind == "Delete":
+        return set()
+    names: set[str] = set()
+    for field in ("targets", "target", "items", "value", "test", "iter", "name", "subject"):
+        value = getattr(node, field, None)
+        for part in value if isinstance(value, list) else [value]:
+            if hasattr(part, "_fields"):
+                names.update(_stored(part))
+    return names
+
+
+def _stored(node: Any) -> Iterator[str]:
+    for part in walk(node):
+        if type(part).__name__ == "Name" and type(part.ctx).__name__ == "Store":
+            yield part.id
+
+
+def at_line(
+    lines: list[str], line: int, module: str | None = None
+) -> tuple[str | None, tuple[str, ...] | None]:
+    """The statement that begins on `line` and, of a `from` import, its names; without a whole parse.
+
+    For records by the thousand. `line` is an import's line, which is where its statement begins.
+    """
+    if not 0 < line <= len(lines):
+        return None, None
+    text = lines[line - 1].strip()
+    if not text:
+        return None, None
+    tree = None
+    if text.startswith(("from ", "import ")) or " import " in text:
+        for last in range(line, min(line + 60, len(lines) + 1)):
+            snippet = "\n".join(lines[line - 1 : last]).strip()
+            try:
+                tree = compile(snippet, "<statement>", "exec", _ONLY_AST, dont_inherit=True)
+            except (SyntaxError, ValueError):
+                # `try: import x`, `if a: import b` and the like do not stand alone
+                if "(" not in snippet and not snippet.endswith("\\"):
+                    break
+                continue
+            text = " ".join(snippet.split())
+            break
+    names = None
+    for node in getattr(tree, "body", ()):
+        if type(node).__name__ == "ImportFrom":
+            found = tuple(alias.name for alias in node.names)
+            tail = (node.module or "").rpartition(".")[2]
+            if names is None or module is None or module.rpartition(".")[2] in (tail, *found):
+                names = found
+    return (text[: _LONGEST - 1] + "…" if len(text) > _LONGEST else text), names

@@ -1,0 +1,207 @@
+"""The command line: parse, call, print, exit code. What a command needs is imported by it.
+
+Exit codes: 0; 2 for bad input, with one line on stderr; 130 after Ctrl-C; 141 when the reader of
+the output went away. ``run`` has the program's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from importtrace.errors import ImportTraceError, TraceFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from importtrace.records import Trace
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. ``arguments`` is ``sys.argv[1:]`` where not given."""
+    for stream in (sys.stdout, sys.stderr):
+        # A trace may hold names that a terminal's encoding lacks; none of them may end the report.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _dispatch(_parser(given[:1]).parse_args(given))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except ImportTraceError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        _silence_stdout()
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        _silence_stdout()
+        return _fail(f"cannot write the output: {error.strerror or error}")
+
+
+def _fail(line: str) -> int:
+    print(f"importtrace: {' '.join(line.splitlines())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _silence_stdout() -> None:
+    # What is still buffered would fail once more when the interpreter flushes at exit.
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        pass  # no file behind stdout: nothing is flushed either
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f'{self.prog}: {message}; see "{self.prog} --help"\n')
+
+
+def _parser(command: Sequence[str] = ()) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="importtrace",
+        description="Records every import of a Python process and explains the ones that fail.",
+    )
+    parser.add_argument("--version", action="store_true", help="same as the command version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a program traced, in a fresh interpreter")
+    if "run" in command:
+        from importtrace.inject import run as runner
+
+        runner.add_arguments(run)
+
+    explain = commands.add_parser("explain", help="the failures in a trace, and their causes")
+    _traces(explain)
+    explain.add_argument("--json", action="store_true", help="a JSON list on stdout")
+    explain.add_argument(
+        "--all", action="store_true", help="also failures that the program handled"
+    )
+
+    report = commands.add_parser("report", help="what a trace holds: times, waits, tree")
+    _traces(report)
+    report.add_argument("--format", choices=("text", "json"), default="text")
+    report.add_argument("--json", action="store_const", dest="format", const="json")
+    report.add_argument("-o", dest="output", metavar="FILE", help="write it there, not to stdout")
+    report.add_argument("--all", action="store_true", help="fold nothing")
+
+    commands.add_parser("demo", help="an import that fails in three threads, explained")
+    commands.add_parser("version", help="the versions of importtrace and of this Python")
+    return parser
+
+
+def _traces(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("traces", nargs="+", metavar="TRACE", help="a trace file (JSON Lines)")
+
+
+def _dispatch(given: argparse.Namespace) -> int:
+    if given.version or given.command == "version":
+        return _version()
+    if given.command is None:
+        _parser().print_help()
+        return BAD_INPUT
+    if given.command == "run":
+        from importtrace.inject import run
+
+        return run.main(given)
+    if given.command == "demo":
+        from importtrace import demo
+
+        return demo.main(colour=_colour())
+    return _explain(given) if given.command == "explain" else _report(given)
+
+
+def _version() -> int:
+    import platform
+    from importlib import metadata
+
+    try:
+        version = metadata.version("importtrace")
+    except metadata.PackageNotFoundError:  # reached by PYTHONPATH alone
+        version = "(not installed)"
+    print(f"importtrace {version}, {platform.python_implementation()} {platform.python_version()}")
+    return 0
+
+
+def _read(path: str) -> Trace:
+    from importtrace import tracefile
+
+    if os.path.isdir(path):
+        raise TraceFileError(f"{path!r} is a directory; name the trace files in it")
+    return tracefile.read(path)
+
+
+def _explain(given: argparse.Namespace) -> int:
+    traces = [(path, _read(path)) for path in given.traces]
+    if given.json:
+        import json
+
+        pairs = [
+            {"import": record.to_dict(), "cause": record.cause}
+            for _, trace in traces
+            for record in trace.failures
+        ]
+        print(json.dumps(pairs, indent=2, default=str))
+        return 0
+    from importtrace.reports import causes
+
+    colour = _colour()
+    print(
+        "\n".join(
+            causes.report(trace, path, colour=colour, everything=given.all)
+            for path, trace in traces
+        ),
+        end="",
+    )
+    return 0
+
+
+def _report(given: argparse.Namespace) -> int:
+    traces = [(path, _read(path)) for path in given.traces]
+    if given.format == "json":
+        import json
+
+        from importtrace.reports import figures
+
+        found = [figures.figures(trace, path) for path, trace in traces]
+        text = json.dumps(found, indent=2, default=str) + "\n"
+    else:
+        from importtrace.reports import text as plain
+
+        colour = given.output is None and _colour()
+        text = "\n".join(
+            plain.report(trace, path, colour=colour, everything=given.all) for path, trace in traces
+        )
+    if given.output is None:
+        print(text, end="")
+    else:
+        _write(given.output, text, given.traces)
+    return 0
+
+
+def _write(path: str, text: str, traces: list[str]) -> None:
+    if any(os.path.exists(path) and os.path.samefile(path, trace) for trace in traces):
+        raise TraceFileError(f"-o {path!r} would overwrite the trace; name another file")
+    try:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as out:
+            out.write(text)
+    except OSError as error:
+        raise TraceFileError(f"cannot write {path!r}: {error.strerror}; check -o") from error
+
+
+def _colour() -> bool:
+    """On a terminal that can, unless NO_COLOR says no (https://no-color.org)."""
+    return (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )

@@ -1,0 +1,151 @@
+"""A trace as log events; pure. Names and fields are a contract: docs/logs.md.
+
+No field is called ``module``, ``name``, ``thread``, ``message``, ``process`` or ``args``: structlog
+set-ups that end in the standard library pass fields as ``extra``, and logging refuses those names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from importtrace.exporters.summary import failures, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from importtrace.records import ImportRecord, Trace
+
+FAILED = "import.failed"
+FAILED_HANDLED = "import.failed_handled"
+LONG_WAIT = "import.long_wait"
+PARTIAL = "import.partial"
+LOADED = "import.loaded"
+STARTUP = "import.startup"
+
+
+class Event(NamedTuple):
+    """``level`` is error, warning, info or debug; a field that does not apply is absent."""
+
+    level: str
+    name: str
+    fields: dict[str, Any]
+
+
+def startup(trace: Trace, *, debug: bool, long_wait_ms: int) -> list[Event]:
+    """What there is to say when the start-up is over: what happened, in order, then the summary."""
+    return [*_happenings(trace.records, debug, long_wait_ms), _summary(trace)]
+
+
+def later(trace: Trace, *, debug: bool, long_wait_ms: int) -> list[Event]:
+    """What happened since the ready mark, for the end of a process whose start-up was reported."""
+    ready = trace.header.get("ready_ns") or 0
+    after = tuple(record for record in trace.records if record.start_ns > ready)
+    return list(_happenings(after, debug, long_wait_ms))
+
+
+def _happenings(
+    records: tuple[ImportRecord, ...], debug: bool, long_wait_ms: int
+) -> Iterator[Event]:
+    explained = {record.id for record in failures(records)}
+    for record in records:
+        if (record.wait_ns or 0) >= max(1, long_wait_ms * 1_000_000):
+            yield Event("warning", LONG_WAIT, _where(record) | _waited(record))
+        if record.id in explained:
+            if record.handled is not True:
+                yield Event("error", FAILED, _where(record) | _failure(record))
+            elif debug:
+                yield Event("debug", FAILED_HANDLED, _where(record) | _failure(record))
+        elif debug and record.outcome == "partial":
+            yield Event("debug", PARTIAL, _where(record) | _handed_out(record))
+        elif debug and record.kind == "load" and record.outcome != "failed":
+            yield Event("debug", LOADED, _where(record) | _loaded(record))
+
+
+def _where(record: ImportRecord) -> dict[str, Any]:
+    importer = record.importer
+    return _present(
+        module_name=record.module,
+        thread_id=record.thread.id,
+        thread_name=record.thread.name,
+        file=importer and importer.file,
+        line=importer and importer.line,
+        statement=importer and importer.statement,
+    )
+
+
+def _failure(record: ImportRecord) -> dict[str, Any]:
+    error = record.error or {}
+    cause = record.cause or {}
+    return _present(
+        error_type=error.get("type"),
+        error_message=error.get("message"),
+        cause_kind=cause.get("kind"),
+        summary=cause.get("summary"),
+        hint=cause.get("hint"),
+        root=cause.get("root"),
+        chain=cause.get("chain"),
+        fingerprint=cause.get("fingerprint"),
+        cause=record.cause,
+    )
+
+
+def _waited(record: ImportRecord) -> dict[str, Any]:
+    return _present(
+        wait_ms=_ms(record.wait_ns),
+        import_outcome=record.outcome,
+        held_by=record.held_by,
+    )
+
+
+def _handed_out(record: ImportRecord) -> dict[str, Any]:
+    bound = record.bound_names
+    return _present(
+        held_by=record.held_by,
+        names=list(record.names) if record.names else None,
+        bound_count=None if bound is None else len(bound),
+    )
+
+
+def _loaded(record: ImportRecord) -> dict[str, Any]:
+    return _present(
+        duration_ms=_ms(record.duration_ns),
+        self_ms=_ms(record.self_ns),
+        origin=record.origin,
+        bytecode=record.bytecode,
+        implied=record.implied,
+        reload=record.reload,
+    )
+
+
+def _summary(trace: Trace) -> Event:
+    figures = summarize(trace)
+    header = trace.header
+    fields = _present(
+        modules=figures.modules,
+        total_ms=_ms(figures.total_ns),
+        import_ms=_ms(figures.import_ns),
+        slowest=[
+            {"module": record.module, "self_ms": _ms(record.self_ns or 0)}
+            for record in figures.slowest
+        ],
+        threads=figures.threads,
+        compiled=figures.compiled,
+        waits=figures.waits,
+        wait_ms=_ms(figures.wait_ns),
+        partial=figures.partial,
+        failures_handled=figures.handled,
+        failures_unhandled=figures.unhandled,
+        dropped=figures.dropped,
+        ready_by=figures.ready_by,
+        mode=header.get("mode"),
+        not_observed=header.get("not_observed") or None,
+    )
+    return Event("info", STARTUP, fields)
+
+
+def _ms(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else round(nanoseconds / 1_000_000, 3)
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

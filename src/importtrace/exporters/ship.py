@@ -1,0 +1,175 @@
+"""The child process that sends a trace by OTLP, so that the traced one need not import the SDK.
+
+Started by ``child``; on stdin one line of JSON settings (``bytes``, ``max_spans``,
+``long_wait_ms``, ``timeout_s``), then a trace file of that many bytes. The environment is the
+traced process's, as far as it concerns OpenTelemetry. It writes at most one line, on stderr, and
+always exits with 0: servers that reap any child of theirs take other codes for a failed worker.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from importtrace import tracefile
+from importtrace.errors import ImportTraceError, MissingDependencyError, TraceFileError
+from importtrace.exporters import environment
+
+if TYPE_CHECKING:
+    from importtrace.exporters.otlp import OtlpExporter
+
+_LONGEST_REASON = 300
+Say = Callable[[str], None]
+
+
+def main() -> None:
+    """Read, send, say what was lost, exit."""
+    say = _keep_stderr()
+    reasons = _Reasons()
+    logging.getLogger().addHandler(reasons)
+    warnings.simplefilter("ignore")
+    _describe_the_traced_process_only()
+    try:
+        settings, text, whole = _receive(sys.stdin.buffer)
+        shipment = _Shipment(settings, say, reasons)
+        # a daemon thread and os._exit: neither a hanging connect nor a join can outlive it
+        watchdog = threading.Timer(settings["timeout_s"], shipment.expire)
+        watchdog.daemon = True
+        watchdog.start()
+        shipment.send(text, whole)
+    except (ImportTraceError, OSError, ValueError, KeyError) as error:
+        say(f"spans not sent: {_one_line(error)}")
+    except Exception as error:  # the SDK's own: a malformed OTEL_* value, mostly
+        say(
+            f"spans not sent: {type(error).__name__}: {_one_line(error)}; "
+            "check the OTEL_* variables"
+        )
+    finally:
+        os._exit(0)  # gRPC's threads may take their time
+
+
+class _Shipment:
+    """One trace on its way. ``expire`` runs on the watchdog's thread."""
+
+    def __init__(self, settings: dict[str, Any], say: Say, reasons: _Reasons) -> None:
+        self._settings = settings
+        self._say = say
+        self._reasons = reasons
+        self._exporter: OtlpExporter | None = None
+        self._once = threading.Lock()
+
+    def send(self, text: str, whole: bool) -> None:
+        trace = tracefile.parse(text, "the trace handed over")
+        otlp = _sdk()
+        exporter = otlp.OtlpExporter(
+            otlp.make_exporter(os.environ, self._settings["timeout_s"]),
+            os.environ,
+            max_spans=self._settings["max_spans"],
+            long_wait_ms=self._settings["long_wait_ms"],
+        )
+        self._exporter = exporter
+        exporter.export(trace)
+        if not exporter.flush(self._settings["timeout_s"]):
+            self._lost(self._reasons.first or exporter.loss or "unknown")
+        elif not whole:
+            self._finish("spans are incomplete: the process ended while handing its trace over")
+        exporter.close()
+
+    def expire(self) -> None:
+        self._lost(f"not done within {self._settings['timeout_s']} s", self._reasons.first)
+        os._exit(0)
+
+    def _lost(self, *why: str | None) -> None:
+        sender = self._exporter
+        count = f"{sender.total - sender.sent} of {sender.total} spans" if sender else "spans"
+        reason = ": ".join(_one_line(part) for part in why if part)
+        self._finish(
+            f"{count} not sent to {environment.target(os.environ)}: {reason}; "
+            "check the OTEL_EXPORTER_OTLP_* variables or set IMPORTTRACE_SPANS=off"
+        )
+
+    def _finish(self, line: str) -> None:
+        if self._once.acquire(blocking=False):  # never released: one line
+            self._say(line)
+
+
+class _Reasons(logging.Handler):
+    """What the SDK logs, of which ``first`` names the trouble best.
+
+    Of what it says about exporting, the first: later ones only say that it gave up. Complaints
+    about a setting, which come before and are not why it failed, serve where there is nothing else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._setting: str | None = None
+        self._export: str | None = None
+
+    @property
+    def first(self) -> str | None:
+        return self._export or self._setting
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if "export" in message or "span" in message:
+            self._export = self._export or message
+        else:
+            self._setting = self._setting or message
+
+
+def _receive(source: BinaryIO) -> tuple[dict[str, Any], str, bool]:
+    """The settings, the trace, and whether it came whole."""
+    settings = json.loads(source.readline() or b"null")
+    if not isinstance(settings, dict):
+        raise TraceFileError("the process ended before it could hand its trace over")
+    data = source.read(settings["bytes"])
+    return settings, data.decode("utf-8", "replace"), len(data) == settings["bytes"]
+
+
+def _sdk() -> Any:
+    try:
+        from importtrace.exporters import otlp
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"OpenTelemetry cannot be imported by {sys.executable} ({error}); "
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp, "
+            "or set IMPORTTRACE_SPANS=off"
+        ) from error
+    return otlp
+
+
+def _describe_the_traced_process_only() -> None:
+    name = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
+    if os.environ.get(name):  # "process" would describe this child
+        detectors = [part.strip() for part in os.environ[name].split(",")]
+        os.environ[name] = ",".join(part for part in detectors if part not in ("process", "*"))
+
+
+def _keep_stderr() -> Say:
+    """A writer of lines to stderr, from which everything else, C libraries included, is cut off."""
+    try:
+        kept = os.dup(2)
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)
+        os.close(sink)
+    except OSError:
+        return lambda line: None
+
+    def say(line: str) -> None:
+        try:
+            os.write(kept, f"importtrace: {line}\n".encode("utf-8", "replace"))
+        except OSError:
+            pass
+
+    return say
+
+
+def _one_line(text: object) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"

@@ -1,0 +1,82 @@
+"""What the log and the root span both say about a start-up: counts and sums, out of a trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importtrace.records import ImportRecord, Trace
+
+SLOWEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """``total_ns`` is from the trace's start to the ready mark, or to the last thing recorded.
+
+    ``import_ns`` is the sum of self times over all threads, so it may exceed ``total_ns``.
+    """
+
+    modules: int
+    total_ns: int
+    import_ns: int
+    slowest: tuple[ImportRecord, ...]
+    threads: int
+    compiled: int
+    waits: int
+    wait_ns: int
+    partial: int
+    handled: int
+    unhandled: int
+    dropped: int
+    ready_by: str | None
+
+
+def summarize(trace: Trace) -> Summary:
+    """The start-up's figures; modules loaded later than the ready mark are not part of it."""
+    ready = trace.header.get("ready_ns")
+    records = [r for r in trace.records if ready is None or r.start_ns <= ready]
+    loads = [record for record in records if record.kind == "load"]
+    waits = [record.wait_ns for record in records if record.wait_ns]
+    failed = failures(records)
+    threads = {r.thread.serial if r.thread.serial is not None else r.thread for r in records}
+    return Summary(
+        modules=len(loads),
+        total_ns=end_ns(trace),
+        import_ns=sum(record.self_ns or 0 for record in loads),
+        slowest=tuple(sorted(loads, key=lambda r: r.self_ns or 0, reverse=True)[:SLOWEST]),
+        threads=len(threads),
+        compiled=sum(record.bytecode == "compiled" for record in loads),
+        waits=len(waits),
+        wait_ns=sum(waits),
+        partial=sum(record.outcome == "partial" for record in records),
+        handled=sum(record.handled is True for record in failed),
+        unhandled=sum(record.handled is not True for record in failed),
+        dropped=int(trace.header.get("dropped") or 0),
+        ready_by=trace.header.get("ready_by"),
+    )
+
+
+def end_ns(trace: Trace) -> int:
+    """Where the start-up ended, in nanoseconds from the trace's start."""
+    ready = trace.header.get("ready_ns")
+    if ready is not None:
+        return int(ready)
+    return max((r.start_ns + (r.duration_ns or 0) for r in trace.records), default=0)
+
+
+def failures(records: list[ImportRecord] | tuple[ImportRecord, ...]) -> list[ImportRecord]:
+    """One record for each exception, in order: the one that explains it.
+
+    An exception that passes through five bodies fails five loads. The cause sits on one of them;
+    where no cause is known, the innermost stands for the rest.
+    """
+    failed = [record for record in records if record.outcome == "failed"]
+    inner = {(record.parent, _error(record)) for record in failed if record.parent is not None}
+    return [r for r in failed if r.cause is not None or (r.id, _error(r)) not in inner]
+
+
+def _error(record: ImportRecord) -> tuple[object, object]:
+    error = record.error or {}
+    return error.get("type"), error.get("message")

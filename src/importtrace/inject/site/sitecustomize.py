@@ -1,0 +1,52 @@
+# ruff: noqa: UP031
+# mypy: ignore-errors
+"""What ``site`` imports when this directory is on PYTHONPATH: starts importtrace, then steps aside.
+
+Afterwards ``sys.path`` and ``sys.modules`` are as if this directory had not been there, and the
+``sitecustomize`` of the environment has run, or is as absent as before. Valid on any Python.
+"""
+
+import os
+import sys
+
+
+def _step_aside():
+    here = os.path.dirname(os.path.abspath(__file__))
+    # `starter` and `this` hold the modules: one that nobody holds loses its globals in Python 2.
+    try:
+        import importtrace_start as starter
+    except Exception:  # half a copy of this directory: the program comes first
+        starter = None
+    sys.modules.pop("importtrace_start", None)
+    for index in reversed(range(len(sys.path))):
+        if os.path.normcase(os.path.abspath(sys.path[index])) == os.path.normcase(here):
+            sys.path_importer_cache.pop(sys.path[index], None)
+            del sys.path[index]
+    present = _is_present()
+    if starter is not None:
+        starter.start()
+    else:
+        sys.stderr.write("importtrace: not started: %s is incomplete; install it again\n" % here)
+    this = sys.modules.pop("sitecustomize", None)
+    if not present:
+        # What `site` expects where there is none. Raised here, so that a search that would have
+        # failed without us as well is not the trace's first failure.
+        raise ImportError("No module named 'sitecustomize'", name="sitecustomize")
+    # The import system takes what it finds in sys.modules after a module's body for the module: the
+    # environment's own.
+    __import__("sitecustomize")
+    return this
+
+
+def _is_present():
+    """False if the environment certainly has no sitecustomize of its own."""
+    for finder in sys.meta_path:
+        try:
+            if finder.find_spec("sitecustomize", None) is not None:
+                return True
+        except Exception:  # an old finder, or a broken one: let the import say it
+            return True
+    return sys.version_info < (3,)  # Python 2 keeps its own finders elsewhere
+
+
+_step_aside()

@@ -1,0 +1,316 @@
+"""`install()` and what comes after it: one session a process.
+
+Installing places the seams and nothing else. The trace is delivered (file, log, spans) once the
+start-up is over: at `mark_ready()`, at a server's ready point, after an uncaught error, or at exit.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter_ns as clock
+from time import time_ns
+
+from importtrace import _compat
+from importtrace._failures import Failures
+from importtrace._finder import FindStamp, TracingFinder
+from importtrace._hooks import Hooks, Process
+from importtrace._probes import Probes
+from importtrace._recorder import Recorder
+from importtrace.config import Config, resolve, warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Self
+
+    from importtrace.cause import Cause
+    from importtrace.records import Trace
+
+_process = Process()
+_current: Session | None = None
+
+
+class Session:
+    """Tracing, from `install()` to `uninstall()`. Also a context manager."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.mode = _mode(config.mode)
+        self._recorder = Recorder(config.max_records)
+        self._failures = Failures(self._recorder)
+        self._hooks = Hooks(self._recorder, self._tell, self._after_uncaught, self.mark_ready)
+        self._probes: Probes | None = None
+        self._finder: FindStamp | TracingFinder | None = None
+        self._epoch_ns = 0
+        self._ready: tuple[int, str] | None = None
+        self._uncaught = False
+        self._broken: str | None = None
+        self._delivery: Any = None  # a lock that the delivering thread holds
+        self._forked = False
+        self._parent_pid: int | None = None
+
+    # on and off ----------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        from importtrace.integrations import POINTS
+
+        _process.register()
+        self._epoch_ns = time_ns()
+        self._recorder.started_at = clock()
+        if self.mode == "finder":
+            self._finder = TracingFinder(self._recorder, self._stop_tracing)
+        else:
+            self._probes = Probes(
+                self._recorder, self._failures.failed, self._hooks, self._stop_tracing
+            )
+            self._probes.place()
+            if self.mode == "auto":
+                self._finder = FindStamp(self._recorder)
+        if self._finder is not None:
+            sys.meta_path.insert(0, self._finder)  # type: ignore[arg-type]
+        self._hooks.place(POINTS)
+        _process.before_fork = self._before_fork
+        _process.after_fork = self._after_fork
+        _process.at_exit = self._at_exit
+
+    def _stop(self) -> None:
+        """Take the seams back; what was recorded stays readable."""
+        if self._probes is not None:
+            self._probes.remove()
+        if self._finder is not None:
+            for position, finder in enumerate(sys.meta_path):
+                if finder is self._finder:
+                    del sys.meta_path[position]
+                    break
+        self._hooks.remove()
+        _process.before_fork = _process.after_fork = _process.at_exit = None
+
+    def _stop_tracing(self, error: BaseException) -> None:
+        """Fail open: something of ours raised inside an import."""
+        if self._broken is None:
+            self._broken = f"{type(error).__name__}: {error}"
+            self._stop()
+            warn(f"tracing stopped, the program goes on untraced ({self._broken})")
+
+    def uninstall(self) -> None:
+        """Stop tracing; every object that was replaced is put back. What is recorded stays readable."""
+        global _current
+        with _process.lock:
+            if _current is self:
+                _current = None
+            self._stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.uninstall()
+
+    # looking -------------------------------------------------------------------------------
+
+    def trace(self) -> Trace:
+        """What was recorded so far: an immutable `Trace`."""
+        return self._snapshot("snapshot")
+
+    def explain(self, error: BaseException) -> Cause | None:
+        """The cause of an exception; None if no import has to do with it. From any thread, at any time."""
+        data = self._failures.explain(error)
+        if data is None:
+            return None
+        from importtrace.cause import Cause
+
+        return Cause.from_dict(data)
+
+    def _snapshot(self, end: str) -> Trace:
+        state = self._recorder.state()
+        state.muted += 1
+        try:
+            from importtrace._snapshot import Facts, snapshot
+
+            facts = Facts()
+            facts.mode = self.mode
+            facts.epoch_ns = self._epoch_ns
+            facts.end = end
+            if self._parent_pid is not None:
+                facts.parent_pid = self._parent_pid
+            if self._ready is not None:
+                facts.ready_at, facts.ready_by = self._ready
+            facts.ready_points = dict(self._hooks.ready_points)
+            return snapshot(self._recorder, facts)
+        finally:
+            state.muted -= 1
+
+    # the end of the start-up ---------------------------------------------------------------
+
+    def mark_ready(self, reason: str = "explicit") -> None:
+        """Start-up is over: deliver the trace, on a thread of ours. Later calls do nothing."""
+        with _process.lock:
+            if self._ready is not None:
+                return
+            self._ready = clock(), reason
+        import _thread
+
+        done = _thread.allocate_lock()
+        done.acquire()
+        self._delivery = done
+
+        def deliver() -> None:
+            try:
+                self._deliver("ready", at_exit=False)
+            finally:
+                done.release()
+
+        try:
+            _thread.start_new_thread(deliver, ())
+        except RuntimeError:  # no thread to be had: in this one
+            deliver()
+
+    def _tell(self, error: BaseException) -> None:
+        self._failures.tell(error)
+
+    def _after_uncaught(self) -> None:
+        """An error left the entry script: the last moment at which the SDK can be imported."""
+        self._uncaught = True
+        if self._ready is None:
+            self._deliver("exit", at_exit=False)
+
+    def _at_exit(self) -> None:
+        self._join_delivery()
+        if self._forked and not self._recorder.log and not self._recorder.failures:
+            return  # a forked process that imported nothing has no start-up of its own
+        self._deliver("exit", at_exit=True)
+
+    def _join_delivery(self) -> None:
+        delivery = self._delivery
+        if delivery is not None and delivery.acquire(timeout=self.config.export_timeout_s):
+            delivery.release()
+
+    def _deliver(self, end: str, *, at_exit: bool) -> None:
+        state = self._recorder.state()
+        state.muted += 1
+        try:
+            trace = self._snapshot(end)
+            from importtrace.exporters import deliver
+
+            deliver(trace, self.config, at_exit=at_exit)
+        except Exception as error:
+            warn(f"the trace was not delivered ({type(error).__name__}: {error})")
+        finally:
+            state.muted -= 1
+
+    # forks ---------------------------------------------------------------------------------
+
+    def _before_fork(self) -> None:
+        # A live thread makes os.fork() warn on 3.12+, and an error of it under -W error.
+        self._join_delivery()
+
+    def _after_fork(self) -> None:
+        """The child is a process of its own: its record begins here, with what this thread has open."""
+        system: Any = sys.modules["posix"]
+        self._recorder.restart()
+        self._epoch_ns = time_ns()
+        self._ready = None
+        self._uncaught = False
+        self._delivery = None
+        self._forked = True
+        self._parent_pid = system.getppid()
+
+
+def _mode(wanted: str) -> str:
+    missing = _compat.missing()
+    if wanted == "finder" or (wanted == "auto" and missing):
+        return "finder"
+    if missing:
+        from importtrace.errors import UnsupportedError
+
+        raise UnsupportedError(
+            f"mode 'probes' needs {', '.join(missing)}, which this interpreter does not have; "
+            "use mode 'auto'"
+        )
+    return wanted
+
+
+def install(
+    *,
+    file: Any = None,
+    mode: str | None = None,
+    log: str | None = None,
+    spans: str | None = None,
+    max_records: int | None = None,
+    max_spans: int | None = None,
+    long_wait_ms: int | None = None,
+    export_timeout_s: int | None = None,
+    redact: Any = None,
+) -> Session:
+    """Start recording imports; returns the session, the one that runs already if there is one.
+
+    Arguments override `IMPORTTRACE_*` variables (docs/configuration.md). Raises ConfigError for an
+    argument that means nothing, UnsupportedError for a mode that this interpreter cannot do.
+    """
+    global _current
+    given = {
+        "file": file,
+        "mode": mode,
+        "log": log,
+        "spans": spans,
+        "max_records": max_records,
+        "max_spans": max_spans,
+        "long_wait_ms": long_wait_ms,
+        "export_timeout_s": export_timeout_s,
+        "redact": redact,
+    }
+    with _process.lock:
+        if _current is not None:
+            return _current
+        session = Session(resolve(given, _environment()))
+        session._start()
+        _current = session
+        return session
+
+
+def _environment() -> dict[str, str]:
+    os: Any = sys.modules.get("os")
+    if os is not None:
+        return dict(os.environ)
+    system: Any = sys.modules.get("posix") or sys.modules.get("nt")
+    return {
+        (key.decode() if type(key) is bytes else key): (
+            value.decode(errors="replace") if type(value) is bytes else value
+        )
+        for key, value in system.environ.items()
+    }
+
+
+def uninstall() -> None:
+    """Stop recording and put everything back. Does nothing if nothing is installed."""
+    if _current is not None:
+        _current.uninstall()
+
+
+def trace() -> Trace:
+    """What was recorded so far. Raises ImportTraceError if nothing is installed."""
+    return _session().trace()
+
+
+def explain(error: BaseException) -> Cause | None:
+    """The cause of an exception; None if no import has to do with it, or nothing is installed."""
+    return _current.explain(error) if _current is not None else None
+
+
+def mark_ready(reason: str = "explicit") -> None:
+    """Say that the start-up is over. Does nothing if nothing is installed."""
+    if _current is not None:
+        _current.mark_ready(reason)
+
+
+def _session() -> Session:
+    if _current is None:
+        from importtrace.errors import ImportTraceError
+
+        raise ImportTraceError("nothing is recorded: call importtrace.install() first")
+    return _current

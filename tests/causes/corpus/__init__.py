@@ -1,0 +1,13 @@
+"""All cases, by kind of bug."""
+
+from corpus import circular, finding, frameworks, names, swallowed, threads
+from corpus.model import Case
+
+CASES: list[Case] = [
+    *circular.CASES,
+    *names.CASES,
+    *swallowed.CASES,
+    *finding.CASES,
+    *threads.CASES,
+    *frameworks.CASES,
+]

@@ -1,0 +1,2 @@
+def port(text):
+    return int(text)

@@ -1,0 +1,1 @@
+PORT = int("eighty")

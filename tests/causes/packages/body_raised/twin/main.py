@@ -1,0 +1,4 @@
+import helpers
+import settings
+
+helpers.port(settings.PORT)

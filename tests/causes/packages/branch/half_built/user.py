@@ -1,0 +1,3 @@
+from tables import fast
+
+VALUE = fast

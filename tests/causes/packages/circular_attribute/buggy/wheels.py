@@ -1,0 +1,3 @@
+import engine
+
+SIZE = engine.START + 1

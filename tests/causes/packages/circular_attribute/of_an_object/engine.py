@@ -1,0 +1,9 @@
+class Settings:
+    colour = "red"
+
+
+SETTINGS = Settings()
+
+import wheels  # noqa: E402
+
+START = wheels.SIZE

@@ -1,0 +1,3 @@
+import wheels
+
+START = wheels.SIZE

@@ -1,0 +1,7 @@
+import engine
+
+SIZE = 1
+
+
+def start():
+    return engine.START

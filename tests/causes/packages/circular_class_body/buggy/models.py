@@ -1,0 +1,8 @@
+class Base:
+    kind = "base"
+
+
+class User(Base):
+    import profiles
+
+    manager = profiles.Manager

@@ -1,0 +1,5 @@
+from models import Base, User
+
+
+class Manager(Base):
+    model = User

@@ -1,0 +1,3 @@
+import models
+
+models.User()

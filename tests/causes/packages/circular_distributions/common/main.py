@@ -1,0 +1,3 @@
+import acme_core
+
+acme_core.Plugin()

@@ -1,0 +1,5 @@
+from acme_plugins import PLUGINS
+
+
+def load():
+    return PLUGINS

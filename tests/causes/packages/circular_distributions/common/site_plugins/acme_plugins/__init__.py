@@ -1,0 +1,3 @@
+from acme_plugins.table import TablePlugin
+
+PLUGINS = [TablePlugin]

@@ -1,0 +1,5 @@
+from acme_core import Plugin
+
+
+class TablePlugin(Plugin):
+    pass

@@ -1,0 +1,7 @@
+def load():
+    from plugins import REGISTRY
+
+    return dict(REGISTRY)
+
+
+SETTINGS = load()

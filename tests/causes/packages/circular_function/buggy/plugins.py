@@ -1,0 +1,3 @@
+from config import SETTINGS
+
+REGISTRY = {"debug": SETTINGS.get("debug")}

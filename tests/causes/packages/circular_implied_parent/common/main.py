@@ -1,0 +1,3 @@
+import money
+
+money.round_to(1.5)

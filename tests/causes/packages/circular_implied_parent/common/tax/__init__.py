@@ -1,0 +1,3 @@
+from tax.rates import RATE
+
+__all__ = ["RATE"]

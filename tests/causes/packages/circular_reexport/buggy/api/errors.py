@@ -1,0 +1,5 @@
+from api import Client
+
+
+class ApiError(Exception):
+    client: Client

@@ -1,0 +1,3 @@
+from api.public import Client
+
+__all__ = ["Client"]

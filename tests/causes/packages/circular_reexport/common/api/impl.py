@@ -1,0 +1,5 @@
+from api.errors import ApiError
+
+
+class Client:
+    error = ApiError

@@ -1,0 +1,3 @@
+from api.impl import Client
+
+__all__ = ["Client"]

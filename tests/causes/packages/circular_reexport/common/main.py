@@ -1,0 +1,3 @@
+from api import Client
+
+Client()

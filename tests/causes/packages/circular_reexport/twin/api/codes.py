@@ -1,0 +1,1 @@
+GENERAL = 1

@@ -1,0 +1,3 @@
+import relpkg.top
+
+relpkg.top.Top()

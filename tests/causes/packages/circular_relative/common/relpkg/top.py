@@ -1,0 +1,5 @@
+from .sub.deep import Deep
+
+
+class Top:
+    deep = Deep

@@ -1,0 +1,3 @@
+from shapes import *  # noqa: F403
+
+DEFAULT = area(2)  # noqa: F405

@@ -1,0 +1,3 @@
+import driver
+
+VALUE = driver.connect()

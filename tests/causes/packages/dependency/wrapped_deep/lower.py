@@ -1,0 +1,3 @@
+from ledger import entries
+
+LEVEL = entries

@@ -1,0 +1,3 @@
+import lower
+
+LEVEL = lower.LEVEL

@@ -1,0 +1,5 @@
+from blog.models import Post
+
+
+def saved(post: Post):
+    return post

@@ -1,0 +1,3 @@
+from framework.apps import setup
+
+__all__ = ["setup"]

@@ -1,0 +1,3 @@
+import framework
+
+framework.setup(["accounts", "blog"])

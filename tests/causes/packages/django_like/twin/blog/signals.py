@@ -1,0 +1,4 @@
+def saved(post):
+    from blog.models import Post
+
+    return isinstance(post, Post)

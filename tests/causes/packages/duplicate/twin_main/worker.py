@@ -1,0 +1,5 @@
+from program import AppError
+
+
+def work():
+    return AppError

@@ -1,0 +1,5 @@
+ERROR = None
+try:
+    import absent_speedups
+except ImportError as error:
+    ERROR = error

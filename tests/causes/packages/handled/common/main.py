@@ -1,0 +1,3 @@
+import app
+
+CAUGHT = {"optional": app.ERROR}

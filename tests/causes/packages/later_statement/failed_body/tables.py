@@ -1,0 +1,7 @@
+import sys
+
+import hub
+
+hub.tables = sys.modules[__name__]
+LIMIT = int("ten")
+codec = "utf-8"

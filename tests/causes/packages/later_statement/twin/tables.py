@@ -1,0 +1,4 @@
+try:
+    codec = open("/nonexistent/codec.table")
+except OSError:
+    codec = None

@@ -1,0 +1,6 @@
+def total(items):
+    return sum(items)
+
+
+def discount(items):
+    return 0

@@ -1,0 +1,3 @@
+from lazy_cart import totl
+
+totl([])

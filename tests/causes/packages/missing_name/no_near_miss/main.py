@@ -1,0 +1,3 @@
+from cart import zebra_crossing
+
+zebra_crossing()

@@ -1,0 +1,3 @@
+from cart import discount, totl
+
+VALUE = totl([]) - discount([])

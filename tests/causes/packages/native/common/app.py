@@ -1,0 +1,3 @@
+import _speed
+
+VALUE = _speed

@@ -1,0 +1,3 @@
+from shop import crat
+
+VALUE = crat.ITEMS

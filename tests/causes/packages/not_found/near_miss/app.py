@@ -1,0 +1,3 @@
+import legder
+
+VALUE = legder.ENTRIES

@@ -1,0 +1,3 @@
+import zzqx_nowhere
+
+VALUE = zzqx_nowhere

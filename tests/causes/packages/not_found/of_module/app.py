@@ -1,0 +1,3 @@
+import ledger.entries
+
+VALUE = ledger.entries

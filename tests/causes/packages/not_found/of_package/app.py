@@ -1,0 +1,3 @@
+import shop.crat
+
+VALUE = shop.crat.ITEMS

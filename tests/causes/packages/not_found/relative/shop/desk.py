@@ -1,0 +1,3 @@
+from .crat import ITEMS
+
+VALUE = ITEMS

@@ -1,0 +1,4 @@
+import ledger
+import shop.cart
+
+VALUE = ledger.ENTRIES + shop.cart.ITEMS

@@ -1,0 +1,7 @@
+from shop import (
+    VERSION,
+)
+
+
+class Service:
+    version = VERSION

@@ -1,0 +1,3 @@
+import handlers
+
+handlers.REGISTRY

@@ -1,0 +1,3 @@
+from handlers import db
+
+MODEL = db.Model

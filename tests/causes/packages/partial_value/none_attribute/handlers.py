@@ -1,0 +1,10 @@
+db = None
+
+import formats  # noqa: E402
+
+
+class Database:
+    Model = formats
+
+
+db = Database()

@@ -1,0 +1,5 @@
+from handlers import Base
+
+
+class JsonBase(Base):
+    pass

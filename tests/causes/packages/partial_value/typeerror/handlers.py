@@ -1,0 +1,7 @@
+Base = None
+
+import formats  # noqa: E402
+
+
+class Base:  # noqa: F811
+    format = formats

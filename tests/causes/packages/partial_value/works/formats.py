@@ -1,0 +1,3 @@
+from handlers import REGISTRY
+
+REGISTRY["xml"] = None

@@ -1,0 +1,3 @@
+from acme_http import Client
+
+MAIN = Client

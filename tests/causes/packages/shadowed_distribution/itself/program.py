@@ -1,0 +1,3 @@
+import acme_http
+
+MAIN = acme_http

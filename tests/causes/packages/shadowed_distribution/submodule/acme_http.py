@@ -1,0 +1,3 @@
+"""The user's experiment with acme_http, unluckily named."""
+
+TRIES = 3

@@ -1,0 +1,3 @@
+from acme_http.errors import HttpError
+
+MAIN = HttpError

@@ -1,0 +1,3 @@
+import http.server
+
+MAIN = http.server.HTTPServer

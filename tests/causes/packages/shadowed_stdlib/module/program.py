@@ -1,0 +1,3 @@
+import http.cookiejar
+
+MAIN = http.cookiejar.CookieJar

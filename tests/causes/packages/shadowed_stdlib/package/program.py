@@ -1,0 +1,3 @@
+import http.client
+
+MAIN = http.client.HTTPConnection

@@ -1,0 +1,3 @@
+from tools.dataclasses import dataclass
+
+MAIN = dataclass

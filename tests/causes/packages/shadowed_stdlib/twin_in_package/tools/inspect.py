@@ -1,0 +1,6 @@
+from tools.dataclasses import dataclass
+
+
+@dataclass
+class Finding:
+    line: int

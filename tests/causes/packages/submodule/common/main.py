@@ -1,0 +1,3 @@
+import user
+
+user.VALUE

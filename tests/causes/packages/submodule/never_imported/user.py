@@ -1,0 +1,3 @@
+import acme
+
+VALUE = acme.second.VALUE

@@ -1,0 +1,3 @@
+from acme.first import FIRST
+
+__all__ = ["FIRST"]

@@ -1,0 +1,6 @@
+from app import compat
+
+if compat.fastlib is None:
+    raise ImportError("fastlib is not installed")
+
+dumps = compat.fastlib.dumps

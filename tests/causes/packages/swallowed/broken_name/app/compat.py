@@ -1,0 +1,4 @@
+try:
+    from fastlib import dumps
+except ImportError:
+    pass

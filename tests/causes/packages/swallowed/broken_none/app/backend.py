@@ -1,0 +1,3 @@
+from app.compat import fastlib
+
+dumps = fastlib.dumps

@@ -1,0 +1,4 @@
+try:
+    import fastlib
+except ImportError:
+    fastlib = None

@@ -1,0 +1,3 @@
+import app.backend
+
+app.backend.dumps

@@ -1,0 +1,3 @@
+import svc.core as core
+
+CONNECTION = core.connect()

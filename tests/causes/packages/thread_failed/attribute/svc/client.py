@@ -1,0 +1,3 @@
+import svc.core
+
+CONNECTION = svc.core.connect()

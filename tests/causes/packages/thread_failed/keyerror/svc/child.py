@@ -1,0 +1,4 @@
+import gates
+
+gates.open("child started")
+gates.wait("svc failed")

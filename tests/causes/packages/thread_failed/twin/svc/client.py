@@ -1,0 +1,3 @@
+from svc.core import connect
+
+CONNECTION = connect()

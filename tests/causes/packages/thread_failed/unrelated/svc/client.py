@@ -1,0 +1,3 @@
+"""A misspelt name of a finished module; the failure in the other thread is long over."""
+
+from svc.other import conection

@@ -1,0 +1,5 @@
+LIMIT = int("ten")
+
+
+def connect():
+    return LIMIT

@@ -1,0 +1,2 @@
+def connection():
+    return 1

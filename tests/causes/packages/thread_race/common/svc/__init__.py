@@ -1,0 +1,3 @@
+from svc.first import FIRST
+
+__all__ = ["FIRST"]

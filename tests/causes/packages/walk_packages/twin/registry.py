@@ -1,0 +1,6 @@
+import pkgutil
+
+import plugins
+
+FOUND = list(pkgutil.walk_packages(plugins.__path__, "plugins."))
+HOOKS = [plugins.alpha.hook, plugins.beta.hook]

@@ -1,0 +1,70 @@
+"""Delivers a hand-made trace from a fresh interpreter, as a traced process would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from importtrace import tracefile
+from importtrace.records import ImportRecord, ThreadRef, Trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = 1_700_000_000_000_000_000
+MS = 1_000_000
+MAIN = ThreadRef(id=101, name="MainThread", serial=0)
+
+READY = """
+exporters.deliver(trace, config, at_exit=False)
+print("ready", flush=True)
+exporters.deliver(trace, config, at_exit=True)
+"""
+EXIT = "import atexit; atexit.register(exporters.deliver, trace, config, at_exit=True)\n"
+PRELUDE = """
+import os, sys
+from importtrace import exporters, tracefile
+from importtrace.config import resolve
+trace = tracefile.read(sys.argv[1])
+config = resolve({}, os.environ)
+"""
+
+
+def make(*records: ImportRecord, **header: Any) -> Trace:
+    """A trace of process 4711."""
+    base = {"type": "trace", "schema": 1, "pid": 4711, "start": START, "python": "3.11.7"}
+    base |= {"implementation": "CPython", "dropped": 0, "end": "ready"}
+    return Trace(header=base | header, records=records)
+
+
+def record(kind: str, id: int, module: str, **values: Any) -> ImportRecord:
+    """A record of one millisecond, ``id`` milliseconds after the start."""
+    base: dict[str, Any] = {"outcome": "ok", "thread": MAIN, "start_ns": id * MS}
+    base |= {"duration_ns": MS, "self_ns": MS}
+    return ImportRecord(kind=kind, id=id, module=module, **(base | values))  # type: ignore[arg-type]
+
+
+def start(folder: Path, trace: Trace, code: str, **environ: str) -> subprocess.Popen[str]:
+    """A process that runs ``code`` with ``trace`` and ``config``; its environment is only ours."""
+    given = folder / "given.jsonl"
+    tracefile.write(trace, str(given))
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
+    return subprocess.Popen(
+        [sys.executable, "-B", "-c", PRELUDE + code, str(given)],
+        cwd=folder,
+        env=keep | {"IMPORTTRACE_LOG": "off"} | environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout_s: float = 60) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    try:
+        out, err = process.communicate(timeout=timeout_s)
+    finally:
+        process.kill()
+    return process.returncode, out, err

@@ -1,0 +1,60 @@
+"""The timeline: each thread in its column, each event at its time."""
+
+from __future__ import annotations
+
+import re
+
+from report_support import ONE, TWO, race, record
+
+from importtrace.reports import timeline
+
+
+def test_each_thread_has_a_column_and_time_goes_down() -> None:
+    """Loads start and end, waits begin and end, in the order in which it happened."""
+    shop = [one for one in race().records if one.module.startswith("shop")]
+    lines = timeline.report(shop).splitlines()
+    column = {name: lines[0].index(name) for name in ("warm-up-1", "warm-up-2", "warm-up-3")}
+
+    def cell(line: str) -> tuple[str, str]:
+        name = next(key for key, at in column.items() if line[at : at + 1].strip())
+        return name, line[column[name] :].strip()
+
+    assert [cell(line) for line in lines[1:] if not line[9:].strip().startswith("half")] == [
+        ("warm-up-1", "starts shop"),
+        ("warm-up-1", "starts shop.errors"),
+        ("warm-up-2", "starts shop.agent"),
+        ("warm-up-2", "waits for shop.errors"),
+        ("warm-up-3", "waits for shop"),
+        ("warm-up-1", "fails in shop.errors"),
+        ("warm-up-2", "is given shop.errors"),
+        ("warm-up-1", "fails in shop"),
+        ("warm-up-3", "goes on with shop"),
+        ("warm-up-2", "finishes shop.agent"),
+    ]
+    times = [float(line[:7]) for line in lines[1:] if line[:7].strip()]
+    assert times == sorted(times)
+    assert times[0] == 0.0
+
+
+def test_names_are_shortened_and_lines_fit() -> None:
+    """A common package is left out where the caller says so; nothing is wider than a terminal."""
+    long = "shop." + "very_long_name_" * 4
+    table = timeline.report(
+        [record(1, long, ONE, 0, 5), record(2, "shop.b", TWO, 1, 2)], shorten="shop."
+    )
+    assert "starts b" in table
+    assert "shop." not in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_colour_changes_no_word() -> None:
+    """With escape sequences taken out, it is the plain table."""
+    records = race().records
+    painted = timeline.report(records, colour=True)
+    assert re.sub(r"\033\[\d+m", "", painted) == timeline.report(records)
+    assert painted != timeline.report(records)
+
+
+def test_no_records_no_table() -> None:
+    """Not even a heading."""
+    assert timeline.report([]) == ""
