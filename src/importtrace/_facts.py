@@ -10,7 +10,8 @@ import sys
 
 from importtrace import _compat
 from importtrace._failures import Caught
-from importtrace._recorder import Load, Recorder, Request, ThreadState
+from importtrace._recorder import Load, Recorder, Request, ThreadState, thread_name
+from importtrace.analysis.guards import names_tested
 from importtrace.analysis.facts import Earlier, Failure, Files, Frame, HandOut, OpenLoad
 
 TYPE_CHECKING = False
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _IMPORTLIB = ("importlib", "importlib.util", "zipimport", "runpy")
 _MOST_NAMES = 200
 _MOST_FRAMES = 400
+_MOST_EARLIER = 500
 _NO_MODULE = object()
 # a module's own namespace, whatever its class does to attribute access: no code of the program's runs
 _namespace = type(sys).__dict__["__dict__"].__get__
@@ -32,7 +34,7 @@ class Collector:
     def __init__(self, recorder: Recorder, known: dict[int, Caught]) -> None:
         self._recorder = recorder
         self._known = known
-        self.files = Files(_read, _names)
+        self.files = Files(_read, _names, _file_of)
 
     def collect(
         self, caught: Caught, error: BaseException, state: ThreadState | None
@@ -52,10 +54,11 @@ class Collector:
         name = getattr(error, "name", None) if isinstance(error, ImportError | NameError) else None
         failure.name = name if type(name) is str else None
         if load is not None:
-            self._stage(failure, load, last, error)
+            self._stage(failure, caught, load, error)
         self._missing(failure, error)
         self._open(failure, state)
-        self._module_facts(failure, error)
+        self._module_facts(failure, error, state)
+        self._types(failure, last)
         if state is not None:
             self._requests(failure, caught, state, last, error)
         self._earlier(failure, caught, error, state)
@@ -84,11 +87,10 @@ class Collector:
             (n for n, (frame, _) in enumerate(entries) if _imports(frame) or _is_body(frame)),
             len(entries),
         )
-        # the frame just outside the first import; without one, the failing statement itself
-        entries = entries[max(0, min(first, len(entries)) - 1) :]
-        for frame, line in entries:
-            if _internal(frame):
-                continue
+        # from the frame just outside the first import; without one, the failing statement itself
+        shown = [n for n, (frame, _) in enumerate(entries) if not _internal(frame) and not _ours(frame)]
+        outside = [n for n in shown if n < first][-1:]
+        for frame, line in (entries[n] for n in shown if n >= first or n in outside):
             module = frame.f_globals.get("__name__")
             failure.frames.append(
                 Frame(
@@ -101,7 +103,7 @@ class Collector:
             )
 
     def _stage(
-        self, failure: Failure, load: Load, last: FrameType | None, error: BaseException
+        self, failure: Failure, caught: Caught, load: Load, error: BaseException
     ) -> None:
         failure.load = load.name
         failure.origin = load.origin
@@ -113,11 +115,9 @@ class Collector:
             failure.stage = "load"
         else:
             failure.stage = "find"
-        if failure.stage != "body" and last is not None:
-            if _internal(last):
-                failure.raised_in = last.f_code.co_name
-            elif failure.stage == "find":
-                failure.search_stopped = "finder"
+        failure.raised_in = caught.raised_in
+        if failure.stage == "find" and caught.where is not None:
+            failure.search_stopped = "finder"
         if failure.stage == "create":
             failure.raised_in = "create_module"
         parent = load.name.rpartition(".")[0]
@@ -137,6 +137,8 @@ class Collector:
                     failure.missing = (failure.name, wanted)
         elif isinstance(error, AttributeError):
             obj, wanted = error.obj, error.name
+            if obj is None and type(wanted) is str:
+                failure.of_none = wanted
             if isinstance(obj, type(sys)) and type(wanted) is str:
                 name = _namespace(obj).get("__name__")
                 if type(name) is str:
@@ -181,7 +183,9 @@ class Collector:
 
     # modules -------------------------------------------------------------------------------
 
-    def _module_facts(self, failure: Failure, error: BaseException) -> None:
+    def _module_facts(
+        self, failure: Failure, error: BaseException, state: ThreadState | None
+    ) -> None:
         concerned = {failure.missing[0]} if failure.missing else set()
         if failure.not_found and failure.name:
             parent = failure.name.rpartition(".")[0]
@@ -196,6 +200,16 @@ class Collector:
             failure.parent_path = failure.packages.get(failure.name.rpartition(".")[0], ())
         if failure.missing:
             self._find_twin(failure, *failure.missing)
+            self._left_behind(failure, failure.missing[0], error, state)
+        kind = type(error)
+        home, _, _ = failure.type.rpartition(".")
+        if home and home == kind.__module__:
+            self._describe(failure, home, sys.modules.get(home))
+            self._find_twin(failure, home, kind.__qualname__)
+        self._same_files(failure)
+        main = sys.modules.get("__main__")
+        if isinstance(main, type(sys)):
+            self._describe(failure, "__main__", main)
 
     def _describe(self, failure: Failure, name: str, module: Any) -> None:
         if not isinstance(module, type(sys)):
@@ -213,6 +227,36 @@ class Collector:
         failure.bound[name] = tuple(
             key for key in list(namespace) if type(key) is str and not key.startswith("__")
         )[:_MOST_NAMES]
+
+    def _same_files(self, failure: Failure) -> None:
+        seen: dict[str, str] = {}
+        for name, module in list(sys.modules.items()):
+            if isinstance(module, type(sys)):
+                file = _namespace(module).get("__file__")
+                if type(file) is str:
+                    first = seen.setdefault(file, name)
+                    if first != name:
+                        failure.same_file[name] = first
+                        failure.same_file[first] = name
+
+    def _types(self, failure: Failure, last: FrameType | None) -> None:
+        """Classes of the values that the condition around a `raise` tests."""
+        where = failure.frames[-1] if failure.frames else None
+        if last is None or where is None or not failure.same_file or not self._is_raise(where):
+            return
+        for name in names_tested(self.files.source(where.file), where.line):
+            value = last.f_locals.get(name, last.f_globals.get(name))
+            if value is not None:
+                failure.types[name] = (type(value).__module__, type(value).__qualname__)
+
+    def _left_behind(
+        self, failure: Failure, name: str, error: BaseException, state: ThreadState | None
+    ) -> None:
+        """The object outlived the failure of its load: importlib no longer knows it by that name."""
+        obj = error.obj if isinstance(error, AttributeError) else None
+        failed = self._recorder.troubled.get(name)
+        if obj is not None and failed and sys.modules.get(name) is not obj:
+            failure.left_by = self._as_earlier(failed[-1], state)
 
     def _find_twin(self, failure: Failure, module: str, attribute: str) -> None:
         file = failure.files.get(module)
@@ -238,6 +282,7 @@ class Collector:
     ) -> None:
         where = failure.frames[-1] if failure.frames else None
         wanted = failure.missing[0] if failure.missing else None
+        child = ".".join(failure.missing) if failure.missing else None  # `import a.b as b`
         by_statement = type(error) is ImportError
         for request in reversed(self._recorder.requests):
             if request.thread is not state:
@@ -249,7 +294,7 @@ class Collector:
             if where is None or request.importer != where.module:
                 continue
             file, line = place_of(request)
-            if request.name == wanted and failure.handout is None:
+            if request.name in (wanted, child) and failure.handout is None:
                 if by_statement:
                     # the statement that failed is the one that asked, in that very frame
                     node = self._statement(where)
@@ -266,21 +311,13 @@ class Collector:
                     self._describe(failure, request.name, module)
                 elif request.of is not None and request.of.origin:
                     failure.files.setdefault(request.name, request.of.origin)
-            elif isinstance(error, NameError) and request.of is not None:
-                names = self._names_of(file, line)
-                if names == ("*",):
-                    handed = self._handout(request, state)
-                    failure.stars.append(handed)
-                    self._describe(failure, request.name, sys.modules.get(request.name))
+            if request.of is not None and request.name != wanted:
+                failure.handouts.append(self._handout(request, state))
+                self._describe(failure, request.name, sys.modules.get(request.name))
 
     def _statement(self, where: Frame) -> Any:
         source = self.files.source(where.file)
         return source.node(where.line) if source is not None else None
-
-    def _names_of(self, file: str | None, line: int) -> tuple[str, ...] | None:
-        source = self.files.source(file)
-        names: tuple[str, ...] | None = source.import_names(line) if source is not None else None
-        return names
 
     def _handout(self, request: Request, state: ThreadState) -> HandOut:
         of = request.of
@@ -294,6 +331,7 @@ class Collector:
             request.deadlock == "accepted",
             request.wait / 1e6,
             failed,
+            *place_of(request),
         )
 
     def _graph(self, request: Request) -> list[dict[str, Any]]:
@@ -316,14 +354,9 @@ class Collector:
     def _earlier(
         self, failure: Failure, caught: Caught, error: BaseException, state: ThreadState | None
     ) -> None:
-        concerned = {failure.frames[-1].file} if failure.frames else set()
-        concerned.update(failure.files.values())
-        for other in self._recorder.failures:
-            if other is caught or not other.loads:
-                continue
-            for load in other.loads:
-                if place_of(load)[0] in concerned:
-                    failure.earlier.append(self._as_earlier(load, state))
+        for other in self._recorder.failures[-_MOST_EARLIER:]:
+            if other is not caught:
+                failure.earlier += [self._as_earlier(load, state) for load in other.loads]
         seen = 0
         context = error.__cause__ or error.__context__
         while context is not None and seen < 10:
@@ -362,6 +395,8 @@ class Collector:
 
 
 def ref(state: ThreadState) -> dict[str, Any]:
+    if state.name is None:
+        state.name = thread_name(state.ident)
     return {"id": state.ident, "name": state.name}
 
 
@@ -455,6 +490,12 @@ def _read(file: str) -> str | None:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def _file_of(module: str) -> str | None:
+    found = sys.modules.get(module)
+    file = _namespace(found).get("__file__") if isinstance(found, type(sys)) else None
+    return file if type(file) is str else None
 
 
 def _names(folder: str) -> list[str]:

@@ -8,6 +8,7 @@ everyday, so a plain `not_found` costs next to nothing until it leaves the outer
 
 from __future__ import annotations
 
+from importtrace._compat import BOOTSTRAP_GLOBALS, EXTERNAL_GLOBALS
 from importtrace._recorder import VOID, Load, Recorder, Request, ThreadState
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ class Caught:
         "loads",
         "message",
         "noted",
+        "raised_in",
         "request",
         "thread",
         "type",
@@ -40,6 +42,7 @@ class Caught:
         self.type = type_name(error)
         self.message = message(error)
         self.where = _innermost(error)
+        self.raised_in: str | None = None  # function of importlib, where one raised it
         self.thread = thread
         self.request: Request | None = None  # of a failure that left no load
         self.uncaught = False
@@ -53,7 +56,7 @@ class Caught:
         return (
             self.ident == id(error)
             and self.type == type_name(error)
-            and self.where == _innermost(error)
+            and (self.where is None or self.where == _innermost(error))
             and (self.message is None or self.message == message(error))
         )
 
@@ -75,13 +78,10 @@ class Failures:
             load.stored = VOID  # `from pkg import name` tried a submodule; importlib swallows this
             return
         caught = state.failing
-        if not (
-            caught is not None
-            and caught.ident == id(error)
-            and load.begin <= caught.loads[-1].begin
-            and caught.where == _innermost(error)
-        ):
+        if caught is None or load.begin > caught.loads[-1].begin or not caught.is_of(error):
             caught = Caught(error, state)
+            if caught.where is None:
+                caught.raised_in = _innermost_name(error)
             state.failing = caught
             if len(recorder.failures) < _MOST_FAILURES:
                 recorder.failures.append(caught)
@@ -187,10 +187,21 @@ def message(error: BaseException) -> str | None:
     return str(error)
 
 
-def _innermost(error: BaseException) -> tuple[int, int]:
+def _innermost(error: BaseException) -> tuple[int, int] | None:
+    """Where it was raised; None inside importlib, whose frames import.c cuts off on the way out."""
     tb = error.__traceback__
     if tb is None:
         return 0, 0
     while tb.tb_next is not None:
         tb = tb.tb_next
+    namespace = tb.tb_frame.f_globals
+    if namespace is BOOTSTRAP_GLOBALS or namespace is EXTERNAL_GLOBALS:
+        return None
     return id(tb.tb_frame.f_code), tb.tb_lasti
+
+
+def _innermost_name(error: BaseException) -> str | None:
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    return tb.tb_frame.f_code.co_name if tb is not None else None

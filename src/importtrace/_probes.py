@@ -146,11 +146,18 @@ class Probes:
                 if not ours(error):
                     raise
                 plain = True
-            if plain:
-                return original(self)
-            if owner is not None and owner != state.ident:
-                return wait(original, self, state, owner, begin)
-            result = original(self)
+            try:
+                if plain:
+                    return original(self)
+                if owner is not None and owner != state.ident:
+                    return wait(original, self, state, owner, begin, _getframe(1))
+                result = original(self)
+            except BaseException as error:
+                # Our frame leaves the traceback, which then reads as without us; a bare `raise`
+                # does not add it again.
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
             try:
                 taken(self, state, begin, None, _getframe(1))
             except BaseException as error:
@@ -163,10 +170,15 @@ class Probes:
         return acquire
 
     def _wait(
-        self, original: Callable[[Any], bool], lock: Any, state: ThreadState, owner: int, begin: int
+        self,
+        original: Callable[[Any], bool],
+        lock: Any,
+        state: ThreadState,
+        owner: int,
+        begin: int,
+        frame: FrameType,
     ) -> bool:
         """The lock is another thread's: wait for it, or learn that waiting would be a deadlock."""
-        frame = _getframe(2)
         request: Request | None = None
         try:
             request = self._request(lock, state, begin, frame)
@@ -187,11 +199,8 @@ class Probes:
                 except BaseException as second:
                     if not self._ours(second):
                         raise
-            # Our two frames leave the traceback, which then reads as without us.
-            tb = error.__traceback__
-            while tb is not None and tb.tb_frame.f_globals is globals():
-                tb = tb.tb_next
-            error.__traceback__ = tb
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
             raise
         finally:
             state.waiting = None
@@ -219,7 +228,9 @@ class Probes:
             code is _compat.FIND_AND_LOAD and lock.name in sys.modules
         )
         request.deadlock = "accepted" if accepted else "raised"
-        request.graph = self._wait_graph()
+        # The detector has taken our own wait off its table again.
+        own = (state, lock.name, request.owner, request.wait)
+        request.graph = [own, *self._wait_graph()]
         self._hand_out(request)
         self.recorder.keep_request(request)
 
@@ -227,11 +238,12 @@ class Probes:
         """(waiting thread, module, holding thread, ns it has waited) as the detector saw it."""
         threads = self.recorder.threads
         now = clock()
+        get_ident = _thread.get_ident
         graph = []
         for ident, name, owner in _compat.blocked_threads():
             waiter = threads.get(ident)
             holder = threads.get(owner) if owner is not None else None
-            if waiter is not None and holder is not None and waiter is not holder:
+            if waiter is not None and holder is not None and ident != get_ident():
                 waiting = waiter.waiting
                 since = waiting.begin if waiting is not None and waiting.name == name else now
                 graph.append((waiter, name, holder, now - since))

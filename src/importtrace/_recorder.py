@@ -175,8 +175,11 @@ class ThreadState:
 
 
 def thread_name(ident: int) -> str | None:
-    """The name `threading` knows; None where the program has not loaded it."""
+    """The name `threading` knows. Where the program has not loaded it, only the main thread's is known,
+    as long as no other was started."""
     threading = sys.modules.get("threading")
+    if threading is None:
+        return "MainThread" if _thread._count() == 0 else None
     active = getattr(threading, "_active", None)
     thread = active.get(ident) if type(active) is dict else None
     name = getattr(thread, "_name", None)

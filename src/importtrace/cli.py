@@ -121,13 +121,11 @@ def _dispatch(given: argparse.Namespace) -> int:
 
 def _version() -> int:
     import platform
-    from importlib import metadata
 
-    try:
-        version = metadata.version("importtrace")
-    except metadata.PackageNotFoundError:  # reached by PYTHONPATH alone
-        version = "(not installed)"
-    print(f"importtrace {version}, {platform.python_implementation()} {platform.python_version()}")
+    from importtrace import __version__
+
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"importtrace {__version__}, {python}")
     return 0
 
 
@@ -141,18 +139,18 @@ def _read(path: str) -> Trace:
 
 def _explain(given: argparse.Namespace) -> int:
     traces = [(path, _read(path)) for path in given.traces]
+    from importtrace.reports import causes
+
     if given.json:
         import json
 
         pairs = [
-            {"import": record.to_dict(), "cause": record.cause}
+            {"import": None if record is None else record.to_dict(), "cause": cause}
             for _, trace in traces
-            for record in trace.failures
+            for record, cause in causes.explained(trace)
         ]
         print(json.dumps(pairs, indent=2, default=str))
         return 0
-    from importtrace.reports import causes
-
     colour = _colour()
     print(
         "\n".join(

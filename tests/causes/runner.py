@@ -36,9 +36,12 @@ def describe(error: BaseException, explain) -> dict:
         "notes": list(getattr(error, "__notes__", ())),
     }
     if explain is not None:
-        cause = explain(error)
-        out["cause"] = None if cause is None else cause.to_dict()
-        out["text"] = None if cause is None else cause.text()
+        try:
+            cause = explain(error)
+            out["cause"] = None if cause is None else cause.to_dict()
+            out["text"] = None if cause is None else cause.text()
+        except Exception as raised:  # the worst answer of all; the tests say so
+            out |= {"cause": None, "text": None, "explain_raised": repr(raised)}
     return out
 
 
@@ -71,12 +74,12 @@ def main() -> None:
         explain = importtrace.explain
     errors = run(script)
     out: dict = {"errors": {name: describe(error, explain) for name, error in errors.items()}}
+    del sys.path[0]  # what is imported from here on is ours, not the program's
     if session is not None:
         out["records"] = [record.to_dict() for record in session.trace().records]
     import builtins
 
     out["notes_within"] = getattr(builtins, "NOTES_WITHIN", None)
-    del sys.path[0]  # json and traceback are ours from here on, not the program's
     for name, error in errors.items():
         out["errors"][name]["traceback"] = traceback_lines(error)
     import json

@@ -95,6 +95,7 @@ def test_cause_keeps_the_contract(case: Case, mode: str) -> None:
     """Known keys, right shapes; every file, line and statement that is named stands there."""
     result = result_of(case, mode)
     for name, error in result["errors"].items():
+        assert "explain_raised" not in error, error["explain_raised"]
         if error["cause"] is not None:
             told(case, broken_contract(error["cause"]), result, name)
 

@@ -22,6 +22,13 @@ exporters.deliver(trace, config, at_exit=False)
 print("ready", flush=True)
 exporters.deliver(trace, config, at_exit=True)
 """
+# The program ends while its start-up is delivered: from 3.12 on, no thread can be started any more.
+ENDING = """
+import threading
+def refuse(self):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+threading.Thread.start = refuse
+""" + READY.replace('print("ready", flush=True)', "")
 EXIT = "import atexit; atexit.register(exporters.deliver, trace, config, at_exit=True)\n"
 PRELUDE = """
 import os, sys
@@ -46,13 +53,15 @@ def record(kind: str, id: int, module: str, **values: Any) -> ImportRecord:
     return ImportRecord(kind=kind, id=id, module=module, **(base | values))  # type: ignore[arg-type]
 
 
-def start(folder: Path, trace: Trace, code: str, **environ: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, trace: Trace, code: str, prelude: str = PRELUDE, **environ: str
+) -> subprocess.Popen[str]:
     """A process that runs ``code`` with ``trace`` and ``config``; its environment is only ours."""
     given = folder / "given.jsonl"
     tracefile.write(trace, str(given))
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     return subprocess.Popen(
-        [sys.executable, "-B", "-c", PRELUDE + code, str(given)],
+        [sys.executable, "-B", "-c", prelude + code, str(given)],
         cwd=folder,
         env=keep | {"IMPORTTRACE_LOG": "off"} | environ,
         stdout=subprocess.PIPE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from otlp_support import EXIT, MS, READY, START, ThreadRef, finish, make, record, start
+from otlp_support import ENDING, EXIT, MS, READY, START, ThreadRef, finish, make, record, start
 
 from importtrace.records import Importer
 
@@ -78,7 +78,7 @@ def _environ(agent, protocol):
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-@pytest.mark.parametrize("code", [READY, EXIT], ids=["ready", "exit"])
+@pytest.mark.parametrize("code", [READY, ENDING, EXIT], ids=["ready", "ending", "exit"])
 def test_what_was_recorded_is_what_arrives(agent, tmp_path, protocol, code):
     """Parents, links, times, status, attributes, events and resource, over both protocols."""
     process = start(tmp_path, TRACE, code, TRACEPARENT=TRACEPARENT, **_environ(agent, protocol))
@@ -209,3 +209,33 @@ exporters.deliver(trace, config, at_exit=True)
     spans = agent.spans()
     assert len(spans) == 4001
     assert {span.resource["service.name"] for span in spans} == {"theirs"}
+
+
+REAL = """
+import sys
+import importtrace
+importtrace.install()
+import xml.dom.minidom
+try:
+    import not_there_at_all
+except ImportError:
+    pass
+importtrace.mark_ready()
+"""
+
+
+def test_a_real_start_up(agent, tmp_path):
+    """A program that installs, imports and is ready: its modules under their importers."""
+    environ = _environ(agent, "http/protobuf")
+    assert finish(start(tmp_path, TRACE, REAL, prelude="", **environ)) == (0, "", "")
+    spans = {span.name: span for span in agent.spans()}
+    root, minidom = spans["python.startup"], spans["import xml.dom.minidom"]
+    assert spans["import xml.dom.domreg"].parent == spans["import xml.dom"].id
+    assert spans["import xml.dom.xmlbuilder"].parent in {s.id for s in spans.values()}
+    assert minidom.parent == root.id
+    assert minidom.start_ns < spans["import xml.dom.minicompat"].start_ns
+    assert spans["import xml.dom.minicompat"].end_ns < minidom.end_ns <= root.end_ns
+    assert root.attributes["python.startup.ready_by"] == "explicit"
+    missing = spans["import not_there_at_all"]
+    assert missing.attributes["python.import.handled"] is True
+    assert not missing.status

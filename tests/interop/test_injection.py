@@ -17,14 +17,16 @@ from importtrace.inject import SITE
 
 PACKAGE = Path(SITE).parent.parent
 
-# What a program can see of how it was started. Ours is taken out of sys.modules and nothing else.
+# What a program can see of how it was started. Taken out of sys.modules are ours, and those that are
+# compiled into the interpreter, which nothing of the program's can be.
 FACTS = """
 import sys
-modules = sorted(n for n in sys.modules if n.partition(".")[0] != "importtrace")
+builtin = set(sys.builtin_module_names)
+modules = sorted(n for n in set(sys.modules) - builtin if n.partition(".")[0] != "importtrace")
 site = sys.modules.get("sitecustomize")
 print(repr({
     "modules": modules, "path": sys.path, "argv": sys.argv, "flags": str(sys.flags),
-    "cached": sorted(p for p in sys.path_importer_cache if "importtrace" in p),
+    "cached": sorted(p for p in sys.path_importer_cache if "inject" in p),
     "sitecustomize": site and site.__file__, "meta_path": len(sys.meta_path) - len(OURS),
     "hooks": len(sys.path_hooks),
 }))

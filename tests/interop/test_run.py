@@ -26,7 +26,10 @@ print(repr({
     "spec": getattr(main.__spec__, "name", None), "package": main.__package__,
     "names": sorted(vars(main)), "stdin": sys.stdin.read(), "flags": str(sys.flags),
     "warnings": sys.warnoptions, "x": sys._xoptions, "executable": sys.executable,
-    "modules": sorted(n for n in sys.modules if n.partition(".")[0] != "importtrace"),
+    "modules": sorted(
+        name for name in set(sys.modules) - set(sys.builtin_module_names)
+        if name.partition(".")[0] != "importtrace"
+    ),
 }))
 """
 
@@ -55,12 +58,10 @@ def call(
     )
 
 
-def same(
-    arguments: list[str], *, cwd: Path, options: tuple[str, ...] = (), stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
+def same(arguments: list[str], *, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """What ``python ARGUMENTS`` does, after checking that it does the same under ``run``."""
     without = call(sys.executable, *arguments, cwd=cwd, stdin=stdin)
-    traced = call(*RUN, *options, *arguments, cwd=cwd, stdin=stdin)
+    traced = call(*RUN, *arguments, cwd=cwd, stdin=stdin)
     assert (traced.returncode, traced.stdout) == (without.returncode, without.stdout)
     assert traced.stderr == without.stderr
     return without
@@ -110,16 +111,21 @@ def test_a_program_on_stdin(program: Path) -> None:
 
 
 def test_a_file_beside_the_script_shadows_as_it_does_without_us(program: Path) -> None:
-    """Nothing that we or runpy would load stands in front of the program's own types.py."""
-    for name in ("types", "argparse", "runpy", "json", "config"):
+    """Nothing that we or runpy would load stands in front of the program's own types.py.
+
+    -I is for our own interpreter: ``python -m`` by itself would take runpy's types from this folder.
+    """
+    for name in ("types", "argparse", "json", "config"):
         (program / f"{name}.py").write_text("where = 'the one beside the script'\n")
     (program / "shadow.py").write_text(
         "import sys\n"
-        "for name in ('types', 'argparse', 'runpy', 'json', 'config'):\n"
+        "for name in ('types', 'argparse', 'json', 'config'):\n"
         "    print(name, getattr(__import__(name), 'where', 'the standard one'))\n"
     )
-    shown = same(["shadow.py"], cwd=program)
-    assert "argparse the one beside the script" in shown.stdout
+    without = call(sys.executable, "shadow.py", cwd=program)
+    traced = call(sys.executable, "-I", *RUN[1:], "shadow.py", cwd=program)
+    assert (traced.returncode, traced.stdout) == (without.returncode, without.stdout)
+    assert "argparse the one beside the script" in without.stdout
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_support import HEADER, race
+from report_support import CAUSE, HEADER, race
 
 from importtrace import cli, tracefile
 
@@ -101,6 +101,22 @@ def test_explain_json_is_the_contract(trace: str, capsys: pytest.CaptureFixture[
     assert [set(one) for one in found] == [{"import", "cause"}] * 2
     assert [one["cause"]["kind"] for one in found] == ["thread_race", "not_found"]
     assert [one["import"]["handled"] for one in found] == [False, True]
+
+
+def test_a_failure_outside_any_load_is_explained_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`from done import nothing` in the entry script: no record stands for it, the header does."""
+    cause = CAUSE | {"message": "cannot import name 'x' from 'y'", "summary": "y has no x"}
+    path = os.fspath(tmp_path / "t.jsonl")
+    tracefile.write(race(failures=[cause]), path)
+    assert cli.main(["explain", "--json", path]) == 0
+    assert json.loads(capsys.readouterr().out)[-1] == {"import": None, "cause": cause}
+    for command in ("explain", "report"):
+        assert cli.main([command, path]) == 0
+        out = capsys.readouterr().out
+        assert "outside any load" in out
+        assert "y has no x" in out
 
 
 def test_explain_of_a_good_start_says_so(

@@ -9,7 +9,7 @@ import sys
 import textwrap
 
 import pytest
-from exporters_support import MS, failed, load, trace
+from exporters_support import failed, load, trace
 
 from importtrace import tracefile
 
@@ -95,21 +95,22 @@ def test_a_full_disk_is_one_line_and_keeps_what_stood_there(run, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["given.jsonl", "t.jsonl"]
 
 
-def test_the_start_up_is_told_once(run, tmp_path):
-    """At exit only what came after the ready mark is logged; the file holds everything."""
+def test_nothing_is_told_twice(run, tmp_path):
+    """At exit only what is new is logged; the file holds everything."""
     done = run(
         """
-        exporters.deliver(trace, config, at_exit=False)
+        from importtrace.records import Trace
+        start_up = Trace(trace.header, trace.records[:2])
+        exporters.deliver(start_up, config, at_exit=False)
         exporters.deliver(trace, config, at_exit=True)
         """,
         failed(1, "early"),
+        load(2, "b"),
         failed(9, "lazy"),
-        header={"ready_ns": 5 * MS},
         IMPORTTRACE_FILE=str(tmp_path / "t.jsonl"),
     )
-    # the hand-made trace holds the later failure at the ready mark already
-    assert _events(done) == ["import.failed", "import.failed", "import.startup", "import.failed"]
-    assert len(tracefile.read(str(tmp_path / "t.jsonl")).records) == 2
+    assert _events(done) == ["import.failed", "import.startup", "import.failed"]
+    assert len(tracefile.read(str(tmp_path / "t.jsonl")).records) == 3
 
 
 def test_a_forked_process_reports_its_own(run):
@@ -218,7 +219,34 @@ def test_at_exit_a_provider_that_is_shut_down_is_said_to_be(run):
     done = run(code, IMPORTTRACE_LOG="off")
     assert (done.returncode, done.stdout) == (0, "")
     assert len(done.stderr.splitlines()) == 1
-    assert "already shut down; call importtrace.mark_ready()" in done.stderr
+    assert "is shut down; call importtrace.mark_ready()" in done.stderr
+
+
+def test_a_provider_that_never_shuts_itself_down_is_used(run):
+    """Without an exit handler of the SDK's nothing tells it from one that is shut down, but the
+    program still runs."""
+    code = APPLICATION.replace("TracerProvider()", "TracerProvider(shutdown_on_exit=False)", 1)
+    done = run(code + "exporters.deliver(trace, config, at_exit=False)", IMPORTTRACE_LOG="off")
+    assert (done.stdout.splitlines(), done.stderr) == (["python.startup", "import a"], "")
+
+
+def test_a_program_that_ends_while_its_start_up_is_delivered(run):
+    """Delivering goes on in its thread after the SDK's exit handler: said, not lost silently."""
+    code = (
+        "import atexit, _thread\n"
+        "done = _thread.allocate_lock(); done.acquire()\n"
+        "shut = _thread.allocate_lock(); shut.acquire()\n"
+        "atexit.register(done.acquire, True, 30)\n"
+        "atexit.register(shut.release)\n" + APPLICATION + "def late():\n"
+        "    shut.acquire()\n"
+        "    exporters.deliver(trace, config, at_exit=False)\n"
+        "    done.release()\n"
+        "_thread.start_new_thread(late, ())\n"
+    )
+    done = run(code, IMPORTTRACE_LOG="off")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "call importtrace.mark_ready()" in done.stderr
 
 
 def test_at_exit_a_provider_that_still_runs_is_used(run):

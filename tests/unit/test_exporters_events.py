@@ -6,13 +6,13 @@ import logging
 
 from exporters_support import MS, OTHER, cause, failed, load, request, trace
 
-from importtrace.exporters.events import later, startup
+from importtrace.exporters.events import events as all_events
 
 HELD = {"thread": {"id": 101, "name": "MainThread"}, "module": "a", "file": "/a.py", "line": 9}
 
 
 def _startup(*records, debug=False, long_wait_ms=100, **header):
-    return startup(trace(*records, **header), debug=debug, long_wait_ms=long_wait_ms)
+    return all_events(trace(*records, **header), debug=debug, long_wait_ms=long_wait_ms)
 
 
 def test_a_quiet_start_up_is_one_summary():
@@ -108,13 +108,29 @@ def test_debug_names_every_load():
     assert loaded[0].fields["self_ms"] == 1.0
 
 
-def test_after_the_ready_mark_only_what_is_new():
-    """At exit the start-up is not told again, and there is no second summary."""
-    given = trace(failed(1, "early"), load(2, "b"), failed(9, "lazy"), ready_ns=5 * MS)
-    events = later(given, debug=False, long_wait_ms=100)
-    assert [(event.name, event.fields["module_name"]) for event in events] == [
-        ("import.failed", "lazy")
-    ]
+def test_an_event_keeps_its_key_in_a_later_snapshot():
+    """Ids are given anew in each snapshot; begin, module and event are not."""
+    first = _startup(load(1, "a"), failed(2, "b", wait_ns=500 * MS), debug=True)
+    later = _startup(
+        load(1, "void", start_ns=0),
+        load(2, "a", start_ns=1 * MS),
+        failed(3, "b", start_ns=2 * MS, wait_ns=500 * MS),
+        debug=True,
+    )
+    keys = [event.key for event in first]
+    assert len(set(keys)) == 4
+    assert set(keys) <= {event.key for event in later}
+
+
+def test_what_is_not_known_yet_is_not_told():
+    """Whether a body that is still running will catch a failure, only a later snapshot knows."""
+    events = _startup(
+        load(1, "app", outcome=None, duration_ns=None, self_ns=None),
+        failed(2, "b", handled=None, parent=1),
+        debug=True,
+    )
+    assert [event.name for event in events] == ["import.startup"]
+    assert (events[0].fields["failures_handled"], events[0].fields["failures_unhandled"]) == (0, 0)
 
 
 def test_what_came_after_the_ready_mark_is_not_in_the_summary():

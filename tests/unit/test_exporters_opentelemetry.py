@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from exporters_support import MS, START, cause, failed, load, request, trace
+from opentelemetry import context
 from opentelemetry import trace as otel
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -95,6 +96,25 @@ def test_the_current_span_is_not_the_parent(memory):
     spans = {span.name: span for span in exporter.get_finished_spans()}
     assert spans["python.startup"].parent is None
     assert spans["import a"].context.trace_id != spans["request"].context.trace_id
+
+
+def test_our_requests_are_not_instrumented():
+    """What sends our spans makes none of its own; the context is put back as it was."""
+    seen = []
+
+    class Sender(SpanProcessor):
+        def on_end(self, span):
+            seen.append(context.get_value("suppress_instrumentation"))
+
+        def force_flush(self, timeout_millis=30000):
+            seen.append(context.get_value("suppress_instrumentation"))
+            return True
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Sender())
+    assert _export(provider, load(1, "a")).flush(1.0) is True
+    assert seen == [True] * 3
+    assert context.get_value("suppress_instrumentation") is None
 
 
 def test_the_default_batch_processor_drops_nothing():

@@ -64,6 +64,14 @@ def test_waits_and_handouts_name_the_thread_that_held_the_module() -> None:
     ]
 
 
+def test_a_circle_in_one_thread_is_not_told_as_a_race() -> None:
+    """Half-built, but nobody else's: the note says so."""
+    own = record(2, "loop", ONE, 1, 0, kind="request", outcome="partial", parent=1, of=1)
+    trace = Trace(header=race().header, records=(record(1, "loop", ONE, 0, 9), own))
+    lines = section(text.report(trace, "t"), "Modules met unfinished")
+    assert lines[1].endswith("loop half-built (in a circle)")
+
+
 def test_the_slowest_come_first_by_their_own_time() -> None:
     """Self time decides, not the time of what a module imports; and who imported it is told."""
     lines = section(text.report(race(), "t.jsonl"), "Slowest modules by their own time")
@@ -143,6 +151,19 @@ def test_a_failure_is_never_folded() -> None:
     assert lines[-1].endswith("  broken  FAILED")
 
 
+def test_a_load_that_never_ended_is_marked() -> None:
+    """A process that was killed shows in the tree which bodies it was in."""
+    trace = Trace(
+        header=race().header,
+        records=(
+            record(1, "outer", ONE, 0, None, outcome=None),
+            record(2, "inner", ONE, 1, 5, parent=1),
+        ),
+    )
+    lines = section(text.report(trace, "t"), "Tree: who loaded what")
+    assert [line[24:] for line in lines[1:]] == ["outer  not finished", "  inner"]
+
+
 def test_what_is_missing_is_said_before_any_figure() -> None:
     """A cut file, dropped records and what this interpreter does not show stand in the head."""
     cut = replace(race(dropped=12, not_observed=["waits"]), problems=("line 9: truncated",))
@@ -178,6 +199,18 @@ def test_deep_trees_stay_in_eighty_columns(everything: bool) -> None:
     report = text.report(Trace(header=race().header, records=records), "t" * 200)
     assert max(map(len, report.splitlines())) <= text.WIDTH
     assert "[199]" in report
+
+
+def test_many_notes_stay_in_eighty_columns() -> None:
+    """The head's counts take a second line when they need one."""
+    more = tuple(
+        record(100 + at, f"c{at}", ONE, 60, 1, bytecode="compiled", outcome="partial")
+        for at in range(1000)
+    )
+    trace = race()
+    report = text.report(Trace(header=trace.header, records=trace.records + more), "t")
+    assert "1000 compiled from source" in " ".join(report.split())
+    assert max(map(len, report.splitlines())) <= text.WIDTH
 
 
 @given(st.text(), st.text(), st.text())

@@ -58,3 +58,22 @@ def test_colour_changes_no_word() -> None:
 def test_no_records_no_table() -> None:
     """Not even a heading."""
     assert timeline.report([]) == ""
+
+
+def test_a_circle_in_one_thread_is_not_told_as_a_race() -> None:
+    """A body that asks for the module whose import led to it comes back; nobody gave it away."""
+    again = record(3, "shop", ONE, 2, 0, kind="request", outcome="partial", parent=2, of=1)
+    table = timeline.report([record(1, "shop", ONE, 0, 5), record(2, "shop.b", ONE, 1, 2), again])
+    assert "comes back to shop" in table
+    assert "half-built" not in table
+
+
+def test_a_request_that_failed_says_what_it_was_left_with() -> None:
+    """The remains of a failed import, where the cause says so; else that the thread gave up."""
+    lost = {"kind": "request", "outcome": "failed", "wait_ns": 3_000_000}
+    remains = {"kind": "failed_in_other_thread", "partial": {"module": "a", "state": "failed"}}
+    table = timeline.report(
+        [record(1, "a", ONE, 0, 3, cause=remains, **lost), record(2, "b", TWO, 1, 3, **lost)]
+    )
+    assert "is left with half of a" in table
+    assert "gives up on b" in table

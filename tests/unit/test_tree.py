@@ -53,6 +53,13 @@ def test_waiting_is_not_self_time() -> None:
     assert (child.self_ns, child.wait_ns) == (5, 15)
 
 
+def test_meeting_a_module_of_ones_own_is_no_waiting() -> None:
+    """A circle in one thread blocks nobody: the moment it takes is the body's own time."""
+    met = load(2, 10, 5, kind="request", outcome="partial", parent=1)
+    [parent] = tree.analyse(trace(load(1, 0, 100), met)).tree
+    assert (parent.self_ns, parent.wait_ns) == (100, 0)
+
+
 def test_a_thread_started_by_a_load_is_not_part_of_its_time() -> None:
     """What another thread loads runs beside the load that started the thread, not inside it."""
     found = tree.analyse(trace(load(1, 0, 100), load(2, 10, 500, parent=1, thread=OTHER)))

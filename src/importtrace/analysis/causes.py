@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from importtrace.analysis import guards, lookup
 from importtrace.analysis.facts import Earlier, Failure, Files, Frame, OpenLoad
+from importtrace.analysis.statements import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 
 def explain(failure: Failure, files: Files) -> Cause | None:
     """The cause of one failure; None if no import has anything to do with it."""
-    for judge in (_deadlock, _parent_gone, _stopped, _missing, _name, _machinery, _raised):
+    for judge in (
+        _deadlock,
+        _parent_gone,
+        _stopped,
+        _in_front,
+        _missing,
+        _name,
+        _machinery,
+        _raised,
+    ):
         cause = judge(failure, files)
         if cause is not None:
             return _finish(cause, failure, files)
@@ -57,9 +67,7 @@ def _deadlock(failure: Failure, files: Files) -> Cause | None:
         if module
         else "import what the threads need before they start"
     )
-    cycle = _cycle_across(failure, files, module)
-    if cycle:
-        cause["cycle"] = cycle
+    cause["waits"] = _waits(failure)
     return cause
 
 
@@ -105,6 +113,24 @@ def _stopped(failure: Failure, files: Files) -> Cause | None:
     return cause
 
 
+def _in_front(failure: Failure, files: Files) -> Cause | None:
+    """Somebody imported his neighbour and got a file of the user's, and that went wrong."""
+    if failure.not_found and failure.missing is None:
+        return None
+    found = lookup.sibling(failure, files)
+    if found is None or failure.load is None:
+        return None
+    asked, meant = found
+    assert asked.module is not None
+    cause = _cause("shadowed", failure, asked.module)
+    cause["summary"] = (
+        f"{asked.file} stands in front of {meant}, which was meant; "
+        f"the message blames {failure.missing[0] if failure.missing else failure.load}"
+    )
+    cause["hint"] = f"rename {asked.file}"
+    return cause
+
+
 def _missing(failure: Failure, files: Files) -> Cause | None:
     """A module was handed out, and a name was not in it."""
     if failure.missing is None:
@@ -112,6 +138,11 @@ def _missing(failure: Failure, files: Files) -> Cause | None:
     module, name = failure.missing
     handed = failure.handout if failure.handout and failure.handout.module == module else None
     opened = _open(failure, module)
+    child = f"{module}.{name}"
+    if failure.handout is not None and failure.handout.module == child:
+        if failure.handout.failed is not None:  # `import a.b as b`, and a.b failed elsewhere
+            waited = failure.handout.waited_ms
+            return _failed_there(failure, files, child, name, failure.handout.failed, waited)
     if handed is not None and handed.failed is not None and not handed.own:
         return _failed_there(failure, files, module, name, handed.failed, handed.waited_ms)
     if opened is None and handed is not None and handed.deadlock:
@@ -120,11 +151,15 @@ def _missing(failure: Failure, files: Files) -> Cause | None:
         return cause
     if opened is None:
         return _absent(failure, files, module, name)
-    found, line = lookup.would_bind(files.source(failure.files.get(module)), name, opened.line)
+    found, line = lookup.would_bind(failure, files, module, name, opened.line)
     if found in ("never", "passed"):
         return _absent(failure, files, module, name)
     if found == "unknown" and lookup.submodule(failure, files, module, name):
         return _absent(failure, files, module, name)
+    if opened.own:
+        again = _loaded_again(failure, files)
+        if again is not None:
+            return again
     kind = "circular" if opened.own else "thread_race"
     return _partial(kind, failure, files, module, name, opened, line)
 
@@ -133,22 +168,20 @@ def _name(failure: Failure, files: Files) -> Cause | None:
     """NameError: a star import of a half-built module, or a guarded import that failed."""
     if failure.type not in ("NameError", "UnboundLocalError") or failure.name is None:
         return None
-    for star in failure.stars:
-        opened = _open(failure, star.module)
-        if opened is None:
-            continue
-        source = files.source(failure.files.get(star.module))
-        found, line = lookup.would_bind(source, failure.name, opened.line)
-        if found == "later":
-            kind = "circular" if opened.own else "thread_race"
-            return _partial(kind, failure, files, star.module, failure.name, opened, line)
     where = failure.frames[-1] if failure.frames else None
     if where is None:
         return None
+    for star in failure.handouts:
+        opened = _open(failure, star.module)
+        source = files.source(star.file)
+        if opened is None or source is None or source.import_names(star.line) != ("*",):
+            continue
+        found, line = lookup.would_bind(failure, files, star.module, failure.name, opened.line)
+        if found == "later" and line:
+            kind = "circular" if opened.own else "thread_race"
+            return _partial(kind, failure, files, star.module, failure.name, opened, line)
     swallowed = guards.swallowed(files.source(where.file), where.file, failure.name, failure.earlier)
-    if swallowed is None:
-        return None
-    return _swallowed(failure, where.module, failure.name, *swallowed)
+    return _swallowed(failure, where.module, swallowed) if swallowed is not None else None
 
 
 def _machinery(failure: Failure, files: Files) -> Cause | None:
@@ -160,6 +193,9 @@ def _machinery(failure: Failure, files: Files) -> Cause | None:
         library = lookup.library(failure.message)
         cause = _cause("native_library", failure, failure.load, library)
         what = f"the library {library} is missing" if library else "it could not be linked"
+        symbol = (failure.message or "").partition("undefined symbol: ")[2]
+        if symbol:
+            what += f": no library has the symbol {symbol}"
         cause["summary"] = f"the extension module {failure.load} was found, but {what}"
         cause["hint"] = (
             f"install the system package that has {library}"
@@ -174,6 +210,10 @@ def _machinery(failure: Failure, files: Files) -> Cause | None:
         other = lookup.other_package(failure, files, parent)
         if other is not None:
             return _shadowed(failure, parent, other, f"has no submodule {name!r}: it is no package")
+    elif parent and parent in failure.packages:
+        other = lookup.other_package(failure, files, parent, name.rpartition(".")[2])
+        if other is not None:
+            return _shadowed(failure, parent, other, f"has no submodule {name!r}")
     cause = _cause("not_found", failure, name)
     near = lookup.near_module(failure, files, name)
     if parent and parent in failure.files and parent not in failure.packages:
@@ -204,16 +244,42 @@ def _raised(failure: Failure, files: Files) -> Cause | None:
         return cause
     where = failure.frames[-1] if failure.frames else None
     if where is not None:
-        guard = guards.guard(files.source(where.file), where.file, where.line, failure.earlier)
+        guard = guards.guard(files, where, failure.earlier)
+        if guard is None and failure.of_none:
+            guard = guards.none_guard(files, where, failure.of_none, failure.earlier)
         if guard is not None:
-            return _swallowed(failure, failure.load or where.module, guard[0], *guard[1:])
+            return _swallowed(failure, failure.load or where.module, guard)
+        twin = _class_twin(failure, files)
+        if twin is not None:
+            return twin
     if failure.load is None:
         return None
     cause = _cause("body_raised", failure, failure.load)
     cause["summary"] = f"the body of {failure.load} raised {failure.type}"
     if where is not None and where.module != failure.load:
         cause["summary"] += f" (in {where.module})"
+    if where is not None:
+        _half_built_names(cause, failure, files, where)
     return cause
+
+
+def _half_built_names(cause: Cause, failure: Failure, files: Files, where: Frame) -> None:
+    """A fact worth seeing beside another error: the statement uses names of a half-built module."""
+    source = files.source(where.file)
+    node = source.node(where.line) if source is not None else None
+    used = {part.id for part in walk(node) if type(part).__name__ == "Name"} if node else set()
+    for handed in failure.handouts:
+        opened = _open(failure, handed.module)
+        names = source.import_names(handed.line) if source is not None else None
+        taken = sorted(used & set(names or ()))
+        if opened is None or not taken or handed.file != where.file:
+            continue
+        cause["partial"] = _half_built(failure, opened)
+        cause["summary"] += (
+            f"; {', '.join(taken)} came from {handed.module}, whose own body "
+            + (f"stands at line {opened.line}" if opened.line else "is not over")
+        )
+        return
 
 
 # one kind each -----------------------------------------------------------------------------
@@ -232,12 +298,7 @@ def _partial(
     file = failure.files.get(module)
     asker = failure.frames[-1].module if failure.frames else "the importer"
     if opened is not None:
-        held: dict[str, Any] = {"thread": opened.thread, "module": module}
-        if opened.line:
-            held.update(file=opened.file, line=opened.line)
-        cause["partial"] = {"module": module, "state": opened.state, "held_by": held}
-        if module in failure.bound:
-            cause["partial"]["bound_names"] = list(failure.bound[module])
+        cause["partial"] = _half_built(failure, opened)
     if line and file:
         cause["bound_at"] = {"file": file, "line": line}
     stands = f"stands at line {opened.line}" if opened is not None and opened.line else "is not over"
@@ -270,6 +331,16 @@ def _partial(
         "the cycle is what makes the race possible"
     )
     return cause
+
+
+def _half_built(failure: Failure, opened: OpenLoad) -> dict[str, Any]:
+    held: dict[str, Any] = {"thread": opened.thread, "module": opened.module}
+    if opened.line:
+        held.update(file=opened.file, line=opened.line)
+    partial = {"module": opened.module, "state": opened.state, "held_by": held}
+    if opened.module in failure.bound:
+        partial["bound_names"] = list(failure.bound[opened.module])
+    return partial
 
 
 def _failed_there(
@@ -312,15 +383,28 @@ def _absent(failure: Failure, files: Files, module: str, name: str) -> Cause:
     source = files.source(file)
     swallowed = guards.swallowed(source, file, name, failure.earlier)
     if swallowed is not None:
-        return _swallowed(failure, module, name, *swallowed)
+        return _swallowed(failure, module, swallowed)
+    if failure.left_by is not None:
+        left = failure.left_by
+        if not left.own:
+            return _failed_there(failure, files, module, name, left, 0)
+        caught_at = guards.caught_around(files.source(left.file), left.file or "", left.line or 0)
+        bindings = source.bindings(name) if source is not None else []
+        at = {"file": file, "line": bindings[0].line} if bindings else None
+        return _swallowed(failure, module, guards.Swallowed(name, left, caught_at, at))
     if module in failure.twins:
         cause = _cause("duplicate_module", failure, module, name)
         other = failure.twins[module]
         cause["summary"] = (
             f"{file} was loaded twice, as {other} and as {module}; {name!r} is bound in {other} only"
         )
-        cause["hint"] = f"import it by one name; run a package's module with -m, not as a script"
+        cause["hint"] = "import it by one name; run a package's module with -m, not as a script"
         return cause
+    child = f"{module}.{name}"
+    before = next((one for one in failure.earlier if one.module == child), None)
+    if before is not None:
+        caught_at = guards.caught_around(files.source(before.file), before.file or "", before.line or 0)
+        return _swallowed(failure, module, guards.Swallowed(name, before, caught_at, None))
     if lookup.submodule(failure, files, module, name):
         cause = _cause("missing_name", failure, module, name)
         cause["summary"] = (
@@ -349,12 +433,71 @@ def _absent(failure: Failure, files: Files, module: str, name: str) -> Cause:
     else:
         cause["summary"] = f"{module}{came} has no {name!r}{half}"
     near = lookup.near(name, failure.bound.get(module, ()))
+    near = near or lookup.near(name, lookup.submodules(failure, files, module))
     if near is None and source is not None and _open(failure, module):
         near = lookup.near(name, tuple(lookup.all_names(source)))
     if near:
         cause["hint"] = f"did you mean {near!r}?"
     elif dist:
         cause["hint"] = f"check which version of {dist[0]} has it"
+    return cause
+
+
+def _loaded_again(failure: Failure, files: Files) -> Cause | None:
+    """A cycle that is there only because the entry script was imported once more by its own name.
+
+    Proof: the names that were asked of it are bound in `__main__`, which is the same file.
+    """
+    main = failure.files.get("__main__")
+    frames = failure.frames
+    for asking, asked in zip(frames, frames[1:], strict=False):
+        if not asked.body or asked.file != main or asked.module == "__main__":
+            continue
+        source = files.source(asking.file)
+        wanted = source.import_names(asking.line, asked.module) if source is not None else None
+        if wanted and set(wanted) <= set(failure.bound.get("__main__", ())):
+            cause = _cause("duplicate_module", failure, asked.module, wanted[0])
+            cause["summary"] = (
+                f"{main} runs as __main__ and was loaded a second time as {asked.module}, because "
+                f"{asking.module} imports it by that name; {', '.join(wanted)} is bound in __main__"
+            )
+            cause["hint"] = (
+                f"move what {asking.module} needs to a module of its own, and import it from there"
+            )
+            return cause
+    return None
+
+
+def _class_twin(failure: Failure, files: Files) -> Cause | None:
+    """One file, two modules, two classes of one name: a handler or an isinstance() that should have
+    known the object did not."""
+    home, _, name = failure.type.rpartition(".")
+    other = failure.twins.get(home)
+    if other and any(
+        guards.catches(files.source(frame.file), frame.line, name) for frame in failure.frames
+    ):
+        return _two_classes(failure, home, other, name, "the handler names")
+    where = failure.frames[-1]
+    source = files.source(where.file)
+    for variable, wanted in guards.instances_tested(source, where.line):
+        module, found = failure.types.get(variable, ("", ""))
+        other = failure.same_file.get(module)
+        if other is None or found != wanted or source is None:
+            continue
+        package = guards.package_of(where)
+        origins = [binding.origin(wanted, package) for binding in source.bindings(wanted)]
+        if (other, wanted) in origins:
+            return _two_classes(failure, module, other, wanted, "was tested for")
+    return None
+
+
+def _two_classes(failure: Failure, home: str, other: str, name: str, how: str) -> Cause:
+    cause = _cause("duplicate_module", failure, home, name)
+    cause["summary"] = (
+        f"{failure.files.get(home, 'one file')} was loaded twice, as {other} and as {home}; "
+        f"{home}.{name} is not the class {other}.{name} that {how}"
+    )
+    cause["hint"] = "import it by one name everywhere"
     return cause
 
 
@@ -368,24 +511,21 @@ def _shadowed(
     return cause
 
 
-def _swallowed(
-    failure: Failure,
-    module: str | None,
-    name: str,
-    earlier: Earlier,
-    caught: dict[str, Any] | None,
-) -> Cause:
-    cause = _cause("swallowed_earlier", failure, module, name)
-    _from_earlier(cause, earlier)
+def _swallowed(failure: Failure, module: str | None, found: guards.Swallowed) -> Cause:
+    cause = _cause("swallowed_earlier", failure, module, found.name)
+    _from_earlier(cause, found.earlier)
     cause.pop("cycle", None)
+    caught, at = found.caught_at, ""
     if caught:
         cause["caught_at"] = caught
-    at = f" at {caught['file']}, line {caught['line']}" if caught else ""
+        at = f" at {caught['file']}, line {caught['line']}"
+    if found.bound_at:
+        cause["bound_at"] = found.bound_at
     cause["summary"] = (
-        f"{name!r} is missing because the import of {earlier.module} failed earlier "
-        f"({_reason(earlier)}), and that failure was caught{at}"
+        f"{found.name!r} is missing because the import of {found.earlier.module} failed earlier "
+        f"({_reason(found.earlier)}), and that failure was caught{at}"
     )
-    cause["hint"] = _fix_root(earlier)
+    cause["hint"] = _fix_root(found.earlier)
     return cause
 
 
@@ -454,15 +594,22 @@ def _cycle_own(failure: Failure, files: Files, module: str) -> list[dict[str, An
 
 def _bodies_from(failure: Failure, files: Files, module: str) -> list[dict[str, Any]]:
     bodies = [frame for frame in failure.frames if frame.body]
-    last = failure.frames[-1] if failure.frames else None
     start = next((n for n, frame in enumerate(bodies) if frame.module == module), None)
-    if start is None or last is None:
+    if start is None:
         return []
+    # A body's statement may be a class or a call; the import stands in the module's last frame.
     links: list[dict[str, Any]] = []
-    for frame in bodies[start:]:
-        link = _link(frame, files)
-        if not links or links[-1] != link:
-            links.append(link)
+    since = failure.frames.index(bodies[start])
+    for frame in failure.frames[since:]:
+        if frame.body:
+            links.append(_link(frame, files))
+            body = frame
+        elif frame.module == body.module and frame.file == body.file:
+            links[-1] = _link(frame, files)
+    last = failure.frames[-1]
+    asked = lookup.asked_at(files, last, module)
+    if asked is not None and links and links[-1]["file"] == last.file:
+        links[-1] = _link(Frame(last.file, asked, last.module, True, last.thread), files)
     return links
 
 
@@ -505,10 +652,7 @@ def _finish(cause: Cause, failure: Failure, files: Files) -> Cause:
             chain.append(link)
     cause["chain"] = chain
     cause["fingerprint"] = fingerprint(cause)
-    order = (
-        "kind module name summary message chain cycle partial bound_at root waits caught_at "
-        "fingerprint hint"
-    ).split()
+    order = ["kind", "module", "name", "summary", "message", "chain", "cycle", "partial", "bound_at", "root", "waits", "caught_at", "fingerprint", "hint"]
     return {key: cause[key] for key in order if cause.get(key) not in (None, [], {})}
 
 

@@ -80,7 +80,7 @@ class Earlier:
 class HandOut:
     """The request by which the failing statement got its module."""
 
-    __slots__ = ("builder", "deadlock", "failed", "module", "own", "waited_ms")
+    __slots__ = ("builder", "deadlock", "failed", "file", "line", "module", "own", "waited_ms")
 
     def __init__(
         self,
@@ -90,8 +90,12 @@ class HandOut:
         deadlock: bool,
         waited_ms: float,
         failed: Earlier | None,
+        file: str | None,
+        line: int,
     ) -> None:
         self.module = module
+        self.file = file  # where it was asked for
+        self.line = line
         self.builder = builder  # the thread that was building it
         self.own = own  # it was the asking thread itself
         self.deadlock = deadlock  # handed out half-built, since waiting would have been a deadlock
@@ -110,13 +114,15 @@ class Failure:
         "files",
         "frames",
         "handout",
-        "held",
+        "handouts",
+        "left_by",
         "import_error",
         "load",
         "message",
         "missing",
         "name",
         "not_found",
+        "of_none",
         "open",
         "origin",
         "packages",
@@ -124,12 +130,13 @@ class Failure:
         "parent_path",
         "path",
         "raised_in",
+        "same_file",
         "search_stopped",
         "stage",
-        "stars",
         "thread",
         "twins",
         "type",
+        "types",
         "waits",
     )
 
@@ -142,6 +149,7 @@ class Failure:
         self.deadlock = False  # a _DeadlockError
         self.name: str | None = None  # ImportError.name
         self.missing: tuple[str, str] | None = None  # (module, attribute) that was not there
+        self.of_none: str | None = None  # the attribute that None did not have
         self.raised_in: str | None = None  # function of importlib that raised it
         self.load: str | None = None  # the innermost load that failed
         self.origin: str | None = None  # its file
@@ -153,25 +161,31 @@ class Failure:
         self.files: dict[str, str] = {}  # module -> file, of those concerned
         self.packages: dict[str, tuple[str, ...]] = {}  # module -> __path__
         self.handout: HandOut | None = None
-        self.stars: list[HandOut] = []  # half-built modules that this module star-imported
+        self.handouts: list[HandOut] = []  # all that the failing module was handed half-built
+        self.left_by: Earlier | None = None  # the failed load that left the module's object behind
         self.earlier: list[Earlier] = []  # failures asked for in the files concerned
         self.parent_failed: Earlier | None = None  # the parent package's load that failed
         self.context: Earlier | None = None  # the failure it was raised from
-        self.held: dict[str, Any] | None = None
         self.waits: list[dict[str, Any]] = []
         self.twins: dict[str, str] = {}  # module -> another name of the same file
+        self.same_file: dict[str, str] = {}  # loaded modules of one file, by two names
+        self.types: dict[str, tuple[str, str]] = {}  # variable -> (module, name) of its class
         self.path: tuple[str, ...] = ()  # sys.path
         self.parent_path: tuple[str, ...] = ()
 
 
 class Files:
-    """Read access to source files, one parse each. `read` gives text or None; `names` a folder's entries."""
+    """Read access to source files, one parse each. `text` gives text or None; `names` a folder's entries."""
 
     def __init__(
-        self, read: Callable[[str], str | None], names: Callable[[str], list[str]]
+        self,
+        read: Callable[[str], str | None],
+        names: Callable[[str], list[str]],
+        file_of: Callable[[str], str | None],
     ) -> None:
-        self._read = read
+        self.text = read
         self.names = names
+        self.file_of = file_of  # the file of a loaded module
         self._sources: dict[str, Any] = {}
 
     def source(self, file: str | None) -> Any:
@@ -181,7 +195,7 @@ class Files:
         if not file or file.startswith("<"):
             return None
         if file not in self._sources:
-            text = self._read(file)
+            text = self.text(file)
             self._sources[file] = Source(text) if text is not None else None
         return self._sources[file]
 

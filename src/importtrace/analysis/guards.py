@@ -6,95 +6,212 @@ stands in the body of that very `try`.
 
 from __future__ import annotations
 
-from importtrace.analysis.facts import Earlier
+from importtrace.analysis.facts import Earlier, Files, Frame
 from importtrace.analysis.statements import Source, statements, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
-    Found = tuple[Earlier, dict[str, Any] | None]
+
+class Swallowed:
+    """A failure that was caught: `name` is what it left missing, `bound_at` where it would be bound."""
+
+    __slots__ = ("bound_at", "caught_at", "earlier", "name")
+
+    def __init__(
+        self,
+        name: str,
+        earlier: Earlier,
+        caught_at: dict[str, Any] | None,
+        bound_at: dict[str, Any] | None,
+    ) -> None:
+        self.name = name
+        self.earlier = earlier
+        self.caught_at = caught_at
+        self.bound_at = bound_at
 
 
 def swallowed(
     source: Source | None, file: str | None, name: str, earlier: list[Earlier]
-) -> Found | None:
-    """The caught failure that kept `name` from being bound in this file, and where it was caught."""
+) -> Swallowed | None:
+    """The caught failure that kept `name` from being bound in this file."""
     if source is None or file is None:
         return None
     for binding in source.bindings(name):
         for around in reversed(binding.path):
-            if type(around).__name__ not in ("Try", "TryStar"):
-                continue
-            if not _inside(binding.line, around.body):
+            if not getattr(around, "handlers", None) or not _inside(binding.line, around.body):
                 continue  # bound in a handler: the fallback, not the attempt
             found = _failed_in(around, file, earlier, upto=binding.end)
             if found is not None:
-                return found, _handler(around, file)
+                at = {"file": file, "line": binding.line}
+                return Swallowed(name, found, handler(around, file), at)
     return None
 
 
-def guard(
-    source: Source | None, file: str, line: int, earlier: list[Earlier]
-) -> tuple[str, Earlier, dict[str, Any] | None] | None:
-    """For a `raise` under `if not HAS_X:`: the name tested, and the failure whose handler set it."""
-    if source is None or type(source.node(line)).__name__ != "Raise":
+def replaced(
+    source: Source | None, file: str | None, name: str, earlier: list[Earlier]
+) -> Swallowed | None:
+    """The caught failure whose handler bound `name` to something else."""
+    if source is None or file is None:
         return None
-    tested: set[str] = set()
-    for node, around in statements(source.tree, into_functions=True):
-        if node.lineno <= line <= node.end_lineno and type(node).__name__ == "Raise":
-            for outer in around:
-                if type(outer).__name__ == "If":
-                    tested.update(
-                        part.id for part in walk(outer.test) if type(part).__name__ == "Name"
-                    )
-    for name in sorted(tested):
-        found = swallowed(source, file, name, earlier) or _set_by_handler(
-            source, file, name, earlier
-        )
-        if found is not None:
-            return name, *found
-    return None
-
-
-def _set_by_handler(
-    source: Source, file: str, name: str, earlier: list[Earlier]
-) -> Found | None:
     for binding in source.bindings(name):
         for outer, inner in zip(binding.path, binding.path[1:], strict=False):
             if type(inner).__name__ != "ExceptHandler" or not hasattr(outer, "handlers"):
                 continue
             found = _failed_in(outer, file, earlier, upto=None)
             if found is not None:
-                return found, _handler(outer, file)
+                return Swallowed(name, found, handler(outer, file), None)
     return None
 
 
-def _failed_in(
-    node: Any, file: str, earlier: list[Earlier], upto: int | None
-) -> Earlier | None:
+def guard(files: Files, where: Frame, earlier: list[Earlier]) -> Swallowed | None:
+    """For a `raise` under `if not HAS_X:` or `if module.x is None:`, the failure that set it."""
+    for test in _conditions(files.source(where.file), where.line):
+        for reference in _references(test):
+            found = _missing(files, where, reference, earlier)
+            if found is not None:
+                return found
+    return None
+
+
+def names_tested(source: Source | None, line: int) -> set[str]:
+    """The names in the conditions around the `raise` on `line`."""
+    return {name for test in _conditions(source, line) for name, _ in _references(test)}
+
+
+def instances_tested(source: Source | None, line: int) -> Iterator[tuple[str, str]]:
+    """(variable, class) of every `isinstance(variable, class)` around the `raise` on `line`."""
+    for test in _conditions(source, line):
+        for part in walk(test):
+            if type(part).__name__ == "Call" and getattr(part.func, "id", None) == "isinstance":
+                names = [getattr(argument, "id", None) for argument in part.args]
+                if len(names) == 2 and all(names):
+                    yield names[0], names[1]
+
+
+def _conditions(source: Source | None, line: int) -> Iterator[Any]:
+    if source is None:
+        return
+    for node, around in statements(source.tree, into_functions=True):
+        if type(node).__name__ == "Raise" and node.lineno <= line <= node.end_lineno:
+            for outer in around:
+                if type(outer).__name__ == "If":
+                    yield outer.test
+
+
+def none_guard(
+    files: Files, where: Frame, attribute: str, earlier: list[Earlier]
+) -> Swallowed | None:
+    """For `x.attribute` on None, the failure whose handler set `x` to None."""
+    source = files.source(where.file)
+    node = source.node(where.line) if source is not None else None
+    for part in walk(node) if node is not None else ():
+        if type(part).__name__ == "Attribute" and part.attr == attribute:
+            for reference in _references(part.value):
+                found = _missing(files, where, reference, earlier)
+                if found is not None:
+                    return found
+    return None
+
+
+def catches(source: Source | None, line: int, name: str) -> bool:
+    """Whether `line` stands in a `try` that has a handler for a class of this name."""
+    if source is None:
+        return False
+    for node, around in statements(source.tree, into_functions=True):
+        if not node.lineno <= line <= node.end_lineno:
+            continue
+        for outer in (*around, node):
+            if not getattr(outer, "handlers", None) or not _inside(line, outer.body):
+                continue
+            for one in outer.handlers:
+                for part in walk(one.type):
+                    if name in (getattr(part, "id", None), getattr(part, "attr", None)):
+                        return True
+    return False
+
+
+def caught_around(source: Source | None, file: str, line: int) -> dict[str, Any] | None:
+    """The handler of the innermost `try` whose body `line` stands in."""
+    found = None
+    if source is not None:
+        for node, _ in statements(source.tree, into_functions=True):
+            if getattr(node, "handlers", None) and _inside(line, node.body):
+                found = {"file": file, "line": node.handlers[0].lineno}
+    return found
+
+
+def handler(node: Any, file: str) -> dict[str, Any] | None:
+    """The first handler of a `try` that catches an ImportError; that is where it was caught."""
+    for one in node.handlers:
+        names = {getattr(part, "id", getattr(part, "attr", None)) for part in walk(one.type)}
+        if one.type is None or names & _CATCHES:
+            return {"file": file, "line": one.lineno}
+    return None
+
+
+_CATCHES = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+
+
+def _references(node: Any) -> Iterator[tuple[str, str | None]]:
+    """(name, None) of a plain name, (module alias, name) of `alias.name`."""
+    for part in walk(node):
+        if type(part).__name__ == "Attribute" and type(part.value).__name__ == "Name":
+            yield part.value.id, part.attr
+        elif type(part).__name__ == "Name":
+            yield part.id, None
+
+
+def _missing(
+    files: Files, where: Frame, reference: tuple[str, str | None], earlier: list[Earlier]
+) -> Swallowed | None:
+    """As `swallowed` or `replaced`, also where the name comes from a module that has the `try`."""
+    name, attribute = reference
+    source = files.source(where.file)
+    if source is None:
+        return None
+    if attribute is None:
+        found = swallowed(source, where.file, name, earlier) or replaced(
+            source, where.file, name, earlier
+        )
+        if found is not None:
+            return found
+    for binding in source.bindings(name):
+        origin = binding.origin(name, package_of(where)) if binding.is_import else None
+        if origin is None:
+            continue
+        module, inside = origin
+        if inside is not None and files.file_of(f"{module}.{inside}"):
+            module, inside = f"{module}.{inside}", None  # `from package import module`
+        wanted = attribute if inside is None else inside
+        home = files.file_of(module)
+        if wanted is None or home is None or home == where.file:
+            continue
+        there = files.source(home)
+        found = swallowed(there, home, wanted, earlier) or replaced(there, home, wanted, earlier)
+        if found is not None:
+            return found
+    return None
+
+
+def package_of(where: Frame) -> str | None:
+    """The package that a file's relative imports start from."""
+    if where.module is None or where.module == "__main__":
+        return None
+    if where.file.endswith("__init__.py"):
+        return where.module
+    return where.module.rpartition(".")[0] or None
+
+
+def _failed_in(node: Any, file: str, earlier: list[Earlier], upto: int | None) -> Earlier | None:
     first = node.body[0].lineno
     last = node.body[-1].end_lineno if upto is None else upto
     for failure in earlier:
         if failure.file == file and failure.line and first <= failure.line <= last:
             return failure
     return None
-
-
-def _handler(node: Any, file: str) -> dict[str, Any] | None:
-    """The first handler that catches an ImportError by name; that is where it was caught."""
-    for handler in node.handlers:
-        names = {
-            getattr(part, "id", getattr(part, "attr", None))
-            for part in walk(handler.type)
-            if handler.type is not None
-        }
-        if handler.type is None or names & _CATCHES:
-            return {"file": file, "line": handler.lineno}
-    return None
-
-
-_CATCHES = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
 def _inside(line: int, body: list[Any]) -> bool:

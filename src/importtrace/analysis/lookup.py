@@ -2,31 +2,83 @@
 
 from __future__ import annotations
 
-from importtrace.analysis.facts import Failure, Files
-from importtrace.analysis.statements import Source, _bound_by, statements
+from importtrace.analysis.facts import Failure, Files, Frame
+from importtrace.analysis.guards import package_of
+from importtrace.analysis.statements import Source, _bound_by, absolute, statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def would_bind(source: Source | None, name: str, line: int | None) -> tuple[str, int | None]:
+def would_bind(
+    failure: Failure, files: Files, module: str, name: str, line: int | None
+) -> tuple[str, int | None]:
     """Whether a module body that stands at `line` was still going to bind `name`.
 
     ("later", line of that statement or None), ("passed", None): only statements it has left behind
     bind it, ("never", None), or ("unknown", None): the text does not tell.
     """
+    source = files.source(failure.files.get(module))
     if source is None or source.tree is None or not line:
         return "unknown", None
-    bindings = source.bindings(name)
+    package = module if module in failure.packages else module.rpartition(".")[0] or None
+    bindings = []
+    for binding in source.bindings(name):
+        origin = binding.origin(name, package) if binding.is_import else None
+        asks_itself = origin == (module, name) and not submodule(failure, files, module, name)
+        if not asks_itself:
+            bindings.append(binding)
     for binding in bindings:
         if binding.end >= line:
             return "later", binding.line
-    if any((star.end_lineno or star.lineno) >= line for star in source.stars()):
-        return "later", None
+    for star in source.stars():
+        if (star.end_lineno or star.lineno) >= line:
+            there = files.source(files.file_of(absolute(star, package) or ""))
+            if there is None or there.bindings(name) or there.stars():
+                return "later", None
     if source.binds_by_other_means(name):
         return "unknown", None
     return ("passed" if bindings else "never"), None
+
+
+def asked_at(files: Files, frame: Frame, module: str) -> int | None:
+    """The line of the import statement above `frame.line` that asks for `module`."""
+    source = files.source(frame.file)
+    found = None
+    for node, _ in statements(source.tree, into_functions=True) if source is not None else ():
+        if node.lineno > frame.line:
+            continue
+        kind = type(node).__name__
+        if kind == "Import" and any(
+            alias.name == module or alias.name.startswith(module + ".") for alias in node.names
+        ):
+            found = node.lineno
+        elif kind == "ImportFrom":
+            base = absolute(node, package_of(frame))
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            if base == module or module in names:
+                found = node.lineno
+    return found
+
+
+def sibling(failure: Failure, files: Files) -> tuple[Frame, str] | None:
+    """A body that an importer got in place of its own neighbour: (that body's frame, the neighbour).
+
+    Proof: the module that was meant lies in the importer's own folder, further down the path.
+    """
+    for asking, asked in zip(failure.frames, failure.frames[1:], strict=False):
+        if not asked.body or not asked.module or "." in asked.module:
+            continue
+        failure.files.setdefault(asked.module, asked.file)
+        folder = asking.file.rpartition("/")[0]
+        for candidate in _candidates(failure, files, asked.module):
+            home = candidate.rpartition("/")[0]
+            if candidate.endswith("/__init__.py"):
+                home = home.rpartition("/")[0]
+            if home == folder:
+                return asked, candidate
+    return None
 
 
 def all_names(source: Source) -> Iterable[str]:
@@ -49,10 +101,13 @@ def other_module(failure: Failure, files: Files, module: str, name: str) -> str 
     return None
 
 
-def other_package(failure: Failure, files: Files, module: str) -> str | None:
-    """A package of this top-level name further down the path."""
+def other_package(
+    failure: Failure, files: Files, module: str, child: str | None = None
+) -> str | None:
+    """A package of this top-level name further down the path (that has this submodule)."""
     for candidate in _candidates(failure, files, module):
-        if candidate.endswith("__init__.py"):
+        folder, _, last = candidate.rpartition("/")
+        if last == "__init__.py" and (child is None or _find(files, folder, child)):
             return candidate
     return None
 
@@ -165,5 +220,25 @@ def distribution(files: Files, module: str, file: str | None) -> tuple[str, str]
             if entry.endswith(".dist-info"):
                 name, _, version = entry[: -len(".dist-info")].rpartition("-")
                 if name.replace("-", "_").lower() == top.lower():
-                    return name, version
+                    return _name_in(files, f"{head}/{mark}/{entry}/METADATA") or name, version
     return None
+
+
+def _name_in(files: Files, metadata: str) -> str | None:
+    for line in (files.text(metadata) or "").splitlines():
+        if line.startswith("Name:"):
+            return line[len("Name:") :].strip()
+        if not line:
+            break
+    return None
+
+
+def submodules(failure: Failure, files: Files, module: str) -> tuple[str, ...]:
+    """Names of the files and folders that could be submodules."""
+    found = set()
+    for folder in failure.packages.get(module, ()):
+        for entry in files.names(folder):
+            stem = entry.partition(".")[0]
+            if (entry.endswith(".py") or "." not in entry) and stem.isidentifier():
+                found.add(stem)
+    return tuple(found)

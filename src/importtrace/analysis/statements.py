@@ -123,6 +123,22 @@ class Binding:
     def is_import(self) -> bool:
         return type(self.node).__name__ in ("Import", "ImportFrom")
 
+    def origin(self, name: str, package: str | None) -> tuple[str, str | None] | None:
+        """Where an import statement gets `name` from: (module, name there or None for the module itself).
+
+        `package` is that of the file, for relative imports.
+        """
+        kind = type(self.node).__name__
+        for alias in getattr(self.node, "names", ()):
+            if name not in (alias.asname, alias.name, alias.name.partition(".")[0]):
+                continue
+            if kind == "ImportFrom":
+                module = absolute(self.node, package)
+                return (module, alias.name) if module is not None else None
+            if kind == "Import":
+                return (alias.name if alias.asname else name), None
+        return None
+
     @property
     def conditional(self) -> bool:
         """In a branch, a loop or a handler: it need not run."""
@@ -131,6 +147,19 @@ class Binding:
     @property
     def end(self) -> int:
         return int(self.node.end_lineno or self.node.lineno)
+
+
+def absolute(node: Any, package: str | None) -> str | None:
+    """The module of a `from` statement; None where its package is not known."""
+    if not node.level:
+        return str(node.module)
+    if package is None:
+        return None
+    parts = package.split(".")
+    if node.level > len(parts):
+        return None
+    base = ".".join(parts[: len(parts) - node.level + 1])
+    return f"{base}.{node.module}" if node.module else base
 
 
 def statements(

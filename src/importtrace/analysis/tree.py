@@ -205,7 +205,9 @@ class _Forest:
         order = sorted(range(len(totals)), key=lambda at: (self.records[at].start_ns, at))
         for at in reversed(order):
             record = self.records[at]
-            if record.duration_ns is not None:
+            if record.kind != "load":  # what it did besides waiting is its load's own time
+                totals[at] = record.wait_ns or 0
+            elif record.duration_ns is not None:
                 totals[at] = record.duration_ns
             else:  # it never ended: at least what is known to have happened in it
                 known = sum(totals[child] for child in self.below.get(at, ()))
@@ -230,7 +232,7 @@ def _threads(forest: _Forest, tree: tuple[Load, ...]) -> tuple[Thread, ...]:
     found = []
     for key, thread in names.items():
         own = loads.get(key, [])
-        waited = sum(_duration(record) for record in waits.get(key, ()))
+        waited = sum(record.wait_ns or 0 for record in waits.get(key, ()))
         found.append(
             Thread(
                 thread=thread,

@@ -1,9 +1,9 @@
 """Takes a finished start-up out of the process: trace file, log, spans.
 
-``deliver`` is called at the ready mark, on a thread of ours, and at exit. At exit the file is
-written again, whole; what was logged and sent at the ready mark is not repeated, only later
-failures and long waits are logged. Everything heavy is imported where it is used, after the
-start-up that it would slow.
+``deliver`` is called when the start-up is over (on a thread of ours at the ready mark, or after an
+uncaught error), and at exit. At exit the file is written again, whole; spans are sent once; what
+was logged before is not repeated. Everything heavy is imported where it is used, after the start-up
+that it would slow.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from importtrace.exporters.base import Exporter
     from importtrace.records import Trace
 
-# The start-ups that were reported, as (pid, start), and one lock a process: a forked process
-# reports its own, and must not wait for a thread that it does not have.
-_reported: set[tuple[int, int]] = set()
+# What was logged of each trace, a trace being (pid, start); and one lock a process: a forked
+# process reports its own start-up, and must not wait for a thread that it does not have.
+_told: dict[tuple[int, int], set[tuple[Any, ...]]] = {}
 _locks: dict[int, Any] = {}
 
 
@@ -33,20 +33,35 @@ def deliver(trace: Trace, config: Config, *, at_exit: bool) -> None:
     At the ready mark it does not wait for the network, unless the application's own TracerProvider
     does. At exit it takes up to ``config.export_timeout_s`` and the start of a child process.
     """
+    _guarded("trace", _deliver_alone, trace, config, at_exit)
+
+
+def before_fork() -> None:
+    """End the thread that minds a sending child, since any live thread makes ``os.fork`` warn.
+
+    To be called when no delivery is under way; the thread comes back by itself after the fork.
+    """
+    if "importtrace.exporters.child" in sys.modules:
+        from importtrace.exporters.child import pause_all
+
+        pause_all()
+
+
+def _deliver_alone(trace: Trace, config: Config, at_exit: bool) -> None:
     lock = _locks.setdefault(os.getpid(), allocate_lock())
     # at exit the thread that delivers the start-up may still be at it
     locked = lock.acquire(timeout=config.export_timeout_s)
     try:
-        _guarded("trace", _deliver, trace, config, at_exit)
+        _deliver(trace, config, at_exit)
     finally:
         if locked:
             lock.release()
 
 
 def _deliver(trace: Trace, config: Config, at_exit: bool) -> None:
-    startup = (os.getpid(), trace.start_ns)
-    first = startup not in _reported
-    _reported.add(startup)
+    key = (os.getpid(), trace.start_ns)
+    first = key not in _told
+    told = _told.setdefault(key, set())
     if config.redact:  # before anything else; if it fails, nothing leaves
         from importtrace.exporters.redact import redact
 
@@ -54,7 +69,7 @@ def _deliver(trace: Trace, config: Config, at_exit: bool) -> None:
     if config.file is not None:
         _guarded("trace file", _write_file, trace, config)
     if config.log != "off":
-        _guarded("log", _log, trace, config, not first)
+        _guarded("log", _log, trace, config, told)
     if first and config.spans != "off":
         _guarded("spans", _send_spans, trace, config, at_exit)
     if at_exit and "importtrace.exporters.child" in sys.modules:
@@ -70,11 +85,11 @@ def _write_file(trace: Trace, config: Config) -> None:
     _export(FileExporter(config.file), trace, config)
 
 
-def _log(trace: Trace, config: Config, rest: bool) -> None:
+def _log(trace: Trace, config: Config, told: set[tuple[Any, ...]]) -> None:
     from importtrace.exporters.log import LogExporter
 
     debug = config.log == "debug"
-    _export(LogExporter(debug=debug, long_wait_ms=config.long_wait_ms, rest=rest), trace, config)
+    _export(LogExporter(debug=debug, long_wait_ms=config.long_wait_ms, told=told), trace, config)
 
 
 def _send_spans(trace: Trace, config: Config, at_exit: bool) -> None:
@@ -82,7 +97,7 @@ def _send_spans(trace: Trace, config: Config, at_exit: bool) -> None:
 
     provider = _application_provider()
     limits = {"max_spans": config.max_spans, "long_wait_ms": config.long_wait_ms}
-    if provider is not None and not (at_exit and _is_shut_down(provider)):
+    if provider is not None and not _is_shut_down(provider):
         from importtrace.exporters.opentelemetry import ProviderExporter
 
         timeout_s = config.export_timeout_s
@@ -101,8 +116,8 @@ def _send_spans(trace: Trace, config: Config, at_exit: bool) -> None:
         from importtrace.config import warn
 
         warn(
-            "spans not sent: the process ended before its start-up did, when the application's "
-            "TracerProvider is already shut down; call importtrace.mark_ready() once it has started"
+            "spans not sent: the program ended, and the application's TracerProvider is shut down; "
+            "call importtrace.mark_ready() as soon as the program has started"
         )
 
 
@@ -136,5 +151,10 @@ def _application_provider() -> Any:
 
 
 def _is_shut_down(provider: Any) -> bool:
-    """Whether a provider of the SDK ran its exit handler, which usually comes before ours."""
-    return getattr(provider, "_atexit_handler", None) is None
+    """Whether the program has ended and the SDK's exit handler, which usually precedes ours, ran.
+
+    The start-up may be delivered, by its thread, while a short program ends.
+    """
+    threading = sys.modules.get("threading")
+    ended = threading is not None and not threading.main_thread().is_alive()
+    return ended and getattr(provider, "_atexit_handler", provider) is None

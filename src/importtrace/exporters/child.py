@@ -56,7 +56,7 @@ class ChildExporter:
         if python is None:
             self.loss = (
                 f"spans not sent: {sys.executable!r} is no Python interpreter that could send "
-                'them; write a file (IMPORTTRACE_FILE) and use "importtrace ship"'
+                "them; set IMPORTTRACE_FILE to keep the trace"
             )
             return
         text = tracefile.dumps(trace).encode("utf-8", "surrogateescape")
@@ -112,8 +112,12 @@ class ChildExporter:
     def resume(self) -> None:
         """Feed and reap the child from a thread."""
         self._stop.clear()
-        self._thread = threading.Thread(target=self._run, name="importtrace-ship", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="importtrace-ship", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return  # the program has ended while it was delivered: finish() does it
+        self._thread = thread
 
     def pause(self) -> None:
         """End that thread; the child stays."""
@@ -194,11 +198,12 @@ def _watch_forks() -> None:
     if not _watching_forks and hasattr(os, "register_at_fork"):
         _watching_forks = True
         os.register_at_fork(
-            before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+            before=pause_all, after_in_parent=_after_in_parent, after_in_child=_after_in_child
         )
 
 
-def _before_fork() -> None:
+def pause_all() -> None:
+    """Before a fork: no thread of ours is left."""
     for exporter in list(_running):
         exporter.pause()
 

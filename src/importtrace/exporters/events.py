@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from importtrace.exporters.summary import failures, summarize
+from importtrace.exporters.summary import failures, summarize, unhandled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,23 +24,28 @@ STARTUP = "import.startup"
 
 
 class Event(NamedTuple):
-    """``level`` is error, warning, info or debug; a field that does not apply is absent."""
+    """``level`` is error, warning, info or debug; a field that does not apply is absent.
+
+    ``at_ns`` is when the record began, None for the summary.
+    """
 
     level: str
     name: str
     fields: dict[str, Any]
+    at_ns: int | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Tells it from all others of its process, in every snapshot: a later one numbers anew."""
+        return self.name, self.fields.get("module_name"), self.at_ns
 
 
-def startup(trace: Trace, *, debug: bool, long_wait_ms: int) -> list[Event]:
-    """What there is to say when the start-up is over: what happened, in order, then the summary."""
+def events(trace: Trace, *, debug: bool, long_wait_ms: int) -> list[Event]:
+    """What there is to say of a trace: what happened, in order, then the summary.
+
+    Of what is still under way, nothing: a later snapshot of the same process will tell.
+    """
     return [*_happenings(trace.records, debug, long_wait_ms), _summary(trace)]
-
-
-def later(trace: Trace, *, debug: bool, long_wait_ms: int) -> list[Event]:
-    """What happened since the ready mark, for the end of a process whose start-up was reported."""
-    ready = trace.header.get("ready_ns") or 0
-    after = tuple(record for record in trace.records if record.start_ns > ready)
-    return list(_happenings(after, debug, long_wait_ms))
 
 
 def _happenings(
@@ -48,17 +53,18 @@ def _happenings(
 ) -> Iterator[Event]:
     explained = {record.id for record in failures(records)}
     for record in records:
+        where = _where(record)
         if (record.wait_ns or 0) >= max(1, long_wait_ms * 1_000_000):
-            yield Event("warning", LONG_WAIT, _where(record) | _waited(record))
+            yield Event("warning", LONG_WAIT, where | _waited(record), record.start_ns)
         if record.id in explained:
-            if record.handled is not True:
-                yield Event("error", FAILED, _where(record) | _failure(record))
-            elif debug:
-                yield Event("debug", FAILED_HANDLED, _where(record) | _failure(record))
+            if unhandled(record):
+                yield Event("error", FAILED, where | _failure(record), record.start_ns)
+            elif debug and record.handled:
+                yield Event("debug", FAILED_HANDLED, where | _failure(record), record.start_ns)
         elif debug and record.outcome == "partial":
-            yield Event("debug", PARTIAL, _where(record) | _handed_out(record))
-        elif debug and record.kind == "load" and record.outcome != "failed":
-            yield Event("debug", LOADED, _where(record) | _loaded(record))
+            yield Event("debug", PARTIAL, where | _handed_out(record), record.start_ns)
+        elif debug and record.kind == "load" and record.outcome in ("ok", "waited"):
+            yield Event("debug", LOADED, where | _loaded(record), record.start_ns)
 
 
 def _where(record: ImportRecord) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from importtrace.exporters.events import Event, later, startup
+from importtrace.exporters.events import Event, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,17 +22,21 @@ LOGGER = "importtrace"
 
 
 class LogExporter:
-    """One trace's events. ``rest`` says that the start-up was reported before."""
+    """A trace's events, but those in ``told``: it adds the keys of those it tells."""
 
-    def __init__(self, *, debug: bool, long_wait_ms: int, rest: bool = False) -> None:
+    def __init__(
+        self, *, debug: bool, long_wait_ms: int, told: set[tuple[Any, ...]] | None = None
+    ) -> None:
         self.loss: str | None = None
         self._debug = debug
         self._long_wait_ms = long_wait_ms
-        self._select = later if rest else startup
+        self._told = set() if told is None else told
 
     def export(self, trace: Trace) -> None:
-        events = self._select(trace, debug=self._debug, long_wait_ms=self._long_wait_ms)
-        self._emit(events, base={"pid": trace.header.get("pid")})
+        found = events(trace, debug=self._debug, long_wait_ms=self._long_wait_ms)
+        new = [event for event in found if event.key not in self._told]
+        self._told.update(event.key for event in new)
+        self._emit(new, base={"pid": trace.header.get("pid")})
 
     def flush(self, timeout_s: float) -> bool:
         return self.loss is None

@@ -7,6 +7,7 @@ times, and their context is explicit: whatever span is current in this thread is
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
@@ -50,14 +51,17 @@ class ProviderExporter:
 
     def export(self, trace: Trace) -> None:
         spans = plan(trace, max_spans=self._max_spans, long_wait_ms=self._long_wait_ms)
+        with _uninstrumented():
+            self._emit(spans)
+
+    def _emit(self, spans: list[PlannedSpan]) -> None:
         tracer = self._provider.get_tracer(SCOPE, version())
-        done = 0
         for done, _ in enumerate(emit(tracer, spans, parent_context(self._environ)), start=1):
             if done % CHUNK == 0 and not self._flush_until(self._deadline):
                 self.loss = (
                     f"{len(spans) - done} of {len(spans)} spans not handed to the application's "
-                    "TracerProvider: it did not flush in time; raise IMPORTTRACE_EXPORT_TIMEOUT_S "
-                    "or lower IMPORTTRACE_MAX_SPANS"
+                    "TracerProvider: it did not flush, or not in time; raise "
+                    "IMPORTTRACE_EXPORT_TIMEOUT_S or lower IMPORTTRACE_MAX_SPANS"
                 )
                 return
 
@@ -77,7 +81,18 @@ class ProviderExporter:
         left = deadline - time.monotonic()
         if force_flush is None:
             return True
-        return left > 0 and force_flush(int(left * 1000)) is not False
+        with _uninstrumented():
+            return left > 0 and force_flush(int(left * 1000)) is not False
+
+
+@contextmanager
+def _uninstrumented() -> Iterator[None]:
+    """An instrumented HTTP client makes no spans of the requests that carry ours."""
+    token = otel_context.attach(otel_context.set_value("suppress_instrumentation", True))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
 
 
 def emit(

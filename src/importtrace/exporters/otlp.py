@@ -65,10 +65,13 @@ class OtlpExporter:
         self._exporter.shutdown()
 
     def _send(self, chunk: list[ReadableSpan]) -> bool:
-        if not chunk or self._exporter.export(chunk) is SpanExportResult.SUCCESS:
-            self.sent += len(chunk)
-            return True
-        self.loss = "the exporter gave up"
+        try:
+            if not chunk or self._exporter.export(chunk) is SpanExportResult.SUCCESS:
+                self.sent += len(chunk)
+                return True
+            self.loss = "the exporter gave up"
+        except Exception as error:  # older exporters raise what they do not retry
+            self.loss = f"{type(error).__name__}: {error}"
         return False
 
 

@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from importtrace.exporters.summary import end_ns, summarize
+from importtrace.exporters.summary import end_ns, summarize, unhandled
 
 if TYPE_CHECKING:
     from importtrace.records import ImportRecord, Trace
@@ -85,11 +85,11 @@ def _worth_seeing(record: ImportRecord, long_wait_ns: int) -> bool:
 def _within_budget(records: list[ImportRecord], budget: int) -> set[int]:
     if len(records) <= budget:
         return {record.id for record in records}
-    pointed_at = {record.of for record in records if record.kind == "request"}
+    pointed_at = {record.of for record in records}
 
     def rank(record: ImportRecord) -> tuple[int, int]:
         if record.outcome == "failed":
-            level = 1 if record.handled is True else 0
+            level = 0 if unhandled(record) else 1
         elif record.outcome == "partial":
             level = 2
         elif record.kind == "request":
@@ -155,7 +155,7 @@ def _span(
         exception = _present(
             {"exception.type": details.get("type"), "exception.message": details.get("message")}
         )
-        if record.handled is not True:
+        if unhandled(record):
             attributes["error.type"] = details.get("type") or "_OTHER"
             summary = (record.cause or {}).get("summary") or details.get("message")
             error = _valid(str(summary or details.get("type") or "import failed"))

@@ -52,7 +52,7 @@ def summarize(trace: Trace) -> Summary:
         wait_ns=sum(waits),
         partial=sum(record.outcome == "partial" for record in records),
         handled=sum(record.handled is True for record in failed),
-        unhandled=sum(record.handled is not True for record in failed),
+        unhandled=sum(map(unhandled, failed)),
         dropped=int(trace.header.get("dropped") or 0),
         ready_by=trace.header.get("ready_by"),
     )
@@ -75,6 +75,15 @@ def failures(records: list[ImportRecord] | tuple[ImportRecord, ...]) -> list[Imp
     failed = [record for record in records if record.outcome == "failed"]
     inner = {(record.parent, _error(record)) for record in failed if record.parent is not None}
     return [r for r in failed if r.cause is not None or (r.id, _error(r)) not in inner]
+
+
+def unhandled(record: ImportRecord) -> bool:
+    """Whether a failed import is known not to have been caught, so that it is worth an error.
+
+    Of a load under an unfinished body it is not known yet. A request that failed is a statement
+    outside any load that failed; where nothing is said of it, nobody is known to have caught it.
+    """
+    return record.handled is False or (record.handled is None and record.kind == "request")
 
 
 def _error(record: ImportRecord) -> tuple[object, object]:

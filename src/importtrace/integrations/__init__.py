@@ -5,8 +5,6 @@ module named in ``POINTS`` has finished, and imports wrapt; ImportError means th
 ``undo()`` puts the original back, if what stands there is still ours.
 """
 
-from __future__ import annotations
-
 # module whose load is followed -> our submodule
 POINTS: dict[str, str] = {
     "gunicorn.workers.base": "gunicorn",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from importtrace.reports.text import (
     BOLD,
@@ -30,27 +30,50 @@ def report(trace: Trace, name: str, *, colour: bool = False, everything: bool = 
     return "\n".join(_lines(trace, name, Paint(colour), everything)) + "\n"
 
 
+def explained(trace: Trace) -> list[tuple[ImportRecord | None, dict[str, Any]]]:
+    """Each failure that has a cause, with its record: None for a statement outside any load, whose
+    cause stands in the header."""
+    found: list[tuple[ImportRecord | None, dict[str, Any]]] = [
+        (record, record.cause or {}) for record in trace.failures
+    ]
+    loose = trace.header.get("failures")
+    if isinstance(loose, list):
+        found += [(None, cause) for cause in loose if isinstance(cause, dict)]
+    return found
+
+
 def _lines(trace: Trace, name: str, paint: Paint, everything: bool) -> Iterator[str]:
-    explained = trace.failures
-    shown = [record for record in explained if everything or record.handled is not True]
-    yield paint(fit(f"{plain(name)}: {_verdict(trace, len(shown))}", WIDTH), BOLD)
+    known = explained(trace)
+    shown = [
+        (record, cause)
+        for record, cause in known
+        if everything or record is None or record.handled is not True
+    ]
+    yield paint(fit(f"{plain(name)}: {_verdict(trace, len(known), len(shown))}", WIDTH), BOLD)
     for problem in trace.problems[:5]:
         yield f"  damaged: {plain(problem)}"
-    for number, record in enumerate(shown, start=1):
+    for number, (record, cause) in enumerate(shown, start=1):
         yield ""
-        yield from _failure(number, record, paint)
-    hidden = len(explained) - len(shown)
+        if record is not None:
+            yield from _failure(number, record, paint)
+        else:
+            yield paint(f"{number}. outside any load", RED)
+            if cause.get("message"):
+                yield from wrapped(plain(cause["message"]), "   ", lines=8)
+        yield ""
+        yield from _cause(cause)
+    hidden = len(known) - len(shown)
     if hidden:
         yield ""
-        yield f'{hidden} more, handled by the program: "importtrace explain --all {plain(name)}"'
+        yield f"{hidden} more, handled by the program: importtrace explain --all {plain(name)}"
 
 
-def _verdict(trace: Trace, shown: int) -> str:
+def _verdict(trace: Trace, known: int, shown: int) -> str:
     if shown:
         return f"{shown} failed import" + ("" if shown == 1 else "s")
     if any(record.outcome == "failed" and not record.handled for record in trace.records):
         return "imports failed, but the trace holds no cause for them"
-    return "no import failed" if not trace.failures else "no import failed for good"
+    return "no import failed for good" if known else "no import failed"
 
 
 def _failure(number: int, record: ImportRecord, paint: Paint) -> Iterator[str]:
@@ -58,18 +81,16 @@ def _failure(number: int, record: ImportRecord, paint: Paint) -> Iterator[str]:
     when = f"{milliseconds(record.start_ns)} ms after the start"
     yield paint(fit(f"{where}, {when}", WIDTH), RED)
     yield from wrapped(error_text(record), "   ", lines=8)
-    yield ""
-    yield from _cause(record)
 
 
-def _cause(record: ImportRecord) -> list[str]:
+def _cause(cause: dict[str, Any]) -> list[str]:
     from importtrace.analysis import render
 
     try:
-        text = render.text(record.cause or {})
+        text = render.text(cause)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         # The file is not from us, or was edited: what it says in one line may still be right.
-        text = str((record.cause or {}).get("summary", "the cause in this trace cannot be read"))
+        text = str(cause.get("summary", "the cause in this trace cannot be read"))
     return [part for line in text.splitlines() for part in _folded(plain(line))]
 
 

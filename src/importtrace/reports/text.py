@@ -124,7 +124,7 @@ def _head(trace: Trace, figures: tree.Analysis, name: str, paint: Paint) -> Iter
     if figures.compiled:
         notes.append(f"{figures.compiled} compiled from source")
     if notes:
-        yield "  of these: " + ", ".join(notes)
+        yield from wrapped(", ".join(notes), "  of these: ", lines=2)
     yield from _shortcomings(trace, paint)
 
 
@@ -157,10 +157,12 @@ def _shortcomings(trace: Trace, paint: Paint) -> Iterator[str]:
 def _failures(trace: Trace, name: str, paint: Paint) -> Iterator[str]:
     """The failures that count; those that the program caught are everyday and only counted."""
     failed = tree.failures(trace.records)
-    if not failed:
+    loose = trace.header.get("failures")  # of statements that no record stands for
+    loose = [cause for cause in loose if isinstance(cause, dict)] if isinstance(loose, list) else []
+    if not failed and not loose:
         return
     open_ends = [record for record in failed if record.handled is not True]
-    yield paint("Failed imports" if open_ends else "Failed imports, all handled", BOLD)
+    yield paint("Failed imports" if open_ends or loose else "Failed imports, all handled", BOLD)
     for record in open_ends:
         where = f"{thread_name(record.thread)}: {plain(record.module)}"
         yield "  " + paint(fit(where, WIDTH - 2), RED)
@@ -168,9 +170,13 @@ def _failures(trace: Trace, name: str, paint: Paint) -> Iterator[str]:
         summary = (record.cause or {}).get("summary")
         if summary:
             yield from wrapped(plain(summary), "    = ", lines=4)
+    for cause in loose:
+        yield "  " + paint("outside any load", RED)
+        yield from wrapped(plain(cause.get("message", "")), "    ", lines=4)
+        yield from wrapped(plain(cause.get("summary", "")), "    = ", lines=4)
     if len(failed) > len(open_ends):
         yield f"  {len(failed) - len(open_ends)} more, handled by the program"
-    if any(record.cause for record in failed):
+    if loose or any(record.cause for record in failed):
         yield f"  for the causes: importtrace explain {plain(name)}"
 
 
@@ -183,7 +189,8 @@ def _unfinished(trace: Trace, paint: Paint) -> Iterator[str]:
     for record in met:
         half = record.outcome == "partial"
         holder = _holder(record)
-        note = (" half-built" if half else "") + (f" (held by {holder})" if holder else "")
+        note = f" (held by {holder})" if holder else " (in a circle)" if half else ""
+        note = " half-built" * half + note
         line = (
             f"  {milliseconds(record.start_ns):>9}  {milliseconds(record.wait_ns or 0):>9}"
             f"  {fit(thread_name(record.thread), 14):<14}  "

@@ -47,8 +47,9 @@ def report(records: Iterable[ImportRecord], *, shorten: str = "", colour: bool =
     """The table. ``shorten`` is left out at the beginning of module names; times count from the
     first event."""
     paint = Paint(colour)
+    chosen = {record.id: record for record in records}
     events = sorted(
-        (event for record in records for event in _events(record, shorten)),
+        (event for record in chosen.values() for event in _events(record, chosen, shorten)),
         key=lambda event: event.at_ns,
     )
     if not events:
@@ -68,7 +69,7 @@ def report(records: Iterable[ImportRecord], *, shorten: str = "", colour: bool =
     return "\n".join(lines) + "\n"
 
 
-def _events(record: ImportRecord, shorten: str) -> Iterator[Event]:
+def _events(record: ImportRecord, chosen: dict[int, ImportRecord], shorten: str) -> Iterator[Event]:
     module = plain(record.module.removeprefix(shorten))
     begin, waited = record.start_ns, record.wait_ns or 0
     end = begin + (record.duration_ns if record.duration_ns is not None else waited)
@@ -81,9 +82,21 @@ def _events(record: ImportRecord, shorten: str) -> Iterator[Event]:
             yield Event(
                 end, record, f"{'fails in' if failed else 'finishes'} {module}", RED * failed
             )
-    elif record.outcome == "partial":
-        yield Event(end, record, f"is given {module} half-built", RED)
     elif record.outcome == "failed":
-        yield Event(end, record, f"gives up on {module}", RED)
+        yield Event(end, record, f"{_lack(record)} {module}", RED)
+    elif record.outcome == "partial":
+        building = chosen.get(record.of) if record.of is not None else None
+        if building is not None and thread_key(building.thread) == thread_key(record.thread):
+            # its own, further down in the same import, and nearly always harmless
+            yield Event(end, record, f"comes back to {module}")
+        else:
+            yield Event(end, record, f"is given {module} half-built", RED)
     elif waited:
         yield Event(end, record, f"goes on with {module}")
+
+
+def _lack(record: ImportRecord) -> str:
+    partial = (record.cause or {}).get("partial")
+    if isinstance(partial, dict) and partial.get("state") == "failed":
+        return "is left with half of"
+    return "gives up on"

@@ -1,6 +1,6 @@
 """All cases, by kind of bug."""
 
-from corpus import circular, finding, frameworks, names, swallowed, threads
+from corpus import bodies, circular, finding, frameworks, names, swallowed, threads
 from corpus.model import Case
 
 CASES: list[Case] = [
@@ -8,6 +8,7 @@ CASES: list[Case] = [
     *names.CASES,
     *swallowed.CASES,
     *finding.CASES,
+    *bodies.CASES,
     *threads.CASES,
     *frameworks.CASES,
 ]

@@ -29,7 +29,6 @@ CASES = [
                     "orders",
                     unbound=("Order", "total", "price"),
                     held_at=at("orders.py", "from prices import price"),
-                    held_by="MainThread",
                 ),
                 bound_at=at("orders.py", "class Order:"),
                 absent=("root", "waits", "caught_at"),
@@ -250,7 +249,7 @@ CASES = [
         },
     ),
     # What was handed out half-built was bound, only not filled yet. Nobody can be sure: body_raised
-    # is the least that is true, circular the better guess; either must name the half-built module.
+    # is the least that is true, circular the better guess; either must say that it was half-built.
     *(
         Case(
             "partial_value",
@@ -261,14 +260,14 @@ CASES = [
                     message,
                     ("circular", "body_raised"),
                     ends=at("formats.py", line),
-                    says=("handlers",),
+                    partial=Partial("handlers", bound=(name,)),
                 )
             },
         )
-        for variant, type_, message, line in (
-            ("keyerror", "KeyError", "'json'", 'JSON = REGISTRY["json"]'),
-            ("typeerror", "TypeError", "NoneType takes no arguments", "class JsonBase(Base):"),
-            ("none_attribute", "AttributeError", "'NoneType' object has no", "MODEL = db.Model"),
+        for variant, type_, message, line, name in (
+            ("keyerror", "KeyError", "'json'", 'JSON = REGISTRY["json"]', "REGISTRY"),
+            ("typeerror", "TypeError", "NoneType takes", "class JsonBase(Base):", "Base"),
+            ("none_attribute", "AttributeError", "'NoneType' object", "MODEL = db.Model", "db"),
         )
     ),
     Case(

@@ -1,4 +1,4 @@
-"""Modules that cannot be found, linked or run, or are there twice."""
+"""Modules that cannot be found or linked, or are refused, and imports that failed for another."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from corpus.model import Case, Fails, Root, Skip, at
 if TYPE_CHECKING:
     from pathlib import Path
 
+EXEC = at("app.py", 'exec("import absent_plugin")')
 APART = ("cycle", "partial", "waits", "caught_at", "bound_at")  # facts of other kinds
 
 
-def not_found(variant: str, message: str, module: str, ends: str, **more: object) -> Case:
+def not_found(variant: str, message: str, module: str, ends: str | None, **more: object) -> Case:
     return Case(
         "not_found",
         variant,
@@ -26,7 +27,7 @@ def not_found(variant: str, message: str, module: str, ends: str, **more: object
                 "not_found",
                 module=module,
                 starts=at("main.py", "import app"),
-                ends=at("app.py", ends),
+                ends=at("app.py", ends) if ends else None,
                 absent=APART,
                 **more,  # type: ignore[arg-type]
             )
@@ -83,6 +84,22 @@ NOT_FOUND = [
                 ends=at("shop/desk.py", "from .crat import ITEMS"),
                 absent=APART,
                 hint=("cart",),
+            )
+        },
+    ),
+    not_found("in_exec", "No module named 'absent_plugin'", "absent_plugin", None, through=(EXEC,)),
+    Case(
+        "not_found",
+        "lazy",
+        {
+            "main": Fails(
+                "ModuleNotFoundError",
+                "No module named 'absent_engine'",
+                "not_found",
+                module="absent_engine",
+                ends=at("app.py", "import absent_engine"),
+                absent=APART,
+                notes=None,  # no load encloses it
             )
         },
     ),
@@ -287,87 +304,4 @@ BLOCKED = [
     ),
 ]
 
-BODY = [
-    Case(
-        "body_raised",
-        "direct",
-        {
-            "main": Fails(
-                "ValueError",
-                "'eighty'",
-                "body_raised",
-                module="settings",
-                starts=at("main.py", "import settings"),
-                ends=at("settings.py", 'PORT = int("eighty")'),
-                absent=APART,
-            )
-        },
-    ),
-    Case(
-        "body_raised",
-        "by_helper",
-        {
-            "main": Fails(
-                "ValueError",
-                "'eighty'",
-                "body_raised",
-                module="settings",
-                starts=at("main.py", "import settings"),
-                through=(at("settings.py", 'PORT = port("eighty")'),),
-                absent=APART,
-            )
-        },
-    ),
-    Case("body_raised", "twin", {"main": Fails("ValueError", "'eighty'", (None,), notes=0)}),
-]
-
-DUPLICATE = [
-    Case(
-        "duplicate",
-        "two_entries",
-        {
-            "main": Fails(
-                "NotFound",
-                "pen",
-                "duplicate_module",
-                starts=at("main.py", "import app"),
-                through=(at("app.py", 'FIRST = find("pen")'),),
-                absent=("cycle", "partial", "waits"),
-                says=("errors.py", "shop.errors"),
-            )
-        },
-    ),
-    Case(
-        "duplicate",
-        "isinstance",
-        {
-            "main": Fails(
-                "TypeError",
-                "TablePlugin is not a Plugin",
-                "duplicate_module",
-                absent=("cycle", "partial", "waits"),
-                says=("plugins.py", "shop.plugins"),
-            )
-        },
-    ),
-    Case(
-        "duplicate",
-        "main_again",
-        {
-            "main": Fails(
-                "ImportError",
-                "cannot import name 'work' from partially initialized module 'worker'",
-                "duplicate_module",
-                says=("main.py", "__main__"),
-            )
-        },
-    ),
-    Case("duplicate", "twin_main"),
-    Case(
-        "duplicate",
-        "twin_two_files",
-        {"main": Fails("NotFound", "pen", "body_raised", module="app", absent=APART)},
-    ),
-]
-
-CASES = [*NOT_FOUND, *DEPENDENCY, *NATIVE, *BLOCKED, *BODY, *DUPLICATE]
+CASES = [*NOT_FOUND, *DEPENDENCY, *NATIVE, *BLOCKED]

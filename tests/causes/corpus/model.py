@@ -95,8 +95,9 @@ class Fails:
 
     ``kind`` may hold several where an honest maintainer could say either; None among them means
     that no explanation at all is right, too. ``notes`` is the number of notes, None where the rules
-    leave it open. ``absent`` lists facts that would be wrong, ``hint`` and ``says`` words that the
-    hint, and the whole text, must hold (any letter case), ``says_not`` words it must not.
+    leave it open. ``absent`` lists facts that would be wrong; for ``root`` that is one that names
+    another failure. ``hint`` and ``says`` are words that the hint, and the whole text, must hold
+    (any letter case), ``says_not`` words it must not.
     """
 
     type: str

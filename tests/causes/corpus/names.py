@@ -134,10 +134,26 @@ MISSING = [
                 module="acme_http",
                 name="Session",
                 absent=(*NOTHING_CIRCULAR, "bound_at"),
-                says=("acme-http", "2.3"),
+                says=("http 2.3",),
             )
         },
         roots=SITE,
+    ),
+    Case(
+        "missing_name",
+        "star",
+        {
+            "main": Fails(
+                "AttributeError",
+                "module 'tables' has no attribute 'secnd'",
+                "missing_name",
+                module="tables",
+                name="secnd",
+                ends=at("app.py", "from tables import *"),
+                absent=(*NOTHING_CIRCULAR, "bound_at"),
+                hint=("second",),
+            )
+        },
     ),
     Case("missing_name", "twin"),
     Case(
@@ -332,7 +348,7 @@ SHADOWED = [
                 "missing_name",
                 module="acme_http",
                 name="Client",
-                says=("acme-http", "2.3"),
+                says=("http 2.3",),
             )
         },
         roots=SITE,

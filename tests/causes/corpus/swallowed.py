@@ -143,6 +143,51 @@ SWALLOWED = [
         roots=SITE,
         handled={"fastlib": "ModuleNotFoundError"},
     ),
+    Case(
+        "swallowed",
+        "other_name",
+        {
+            "main": Fails(
+                "NameError",
+                "name 'fast_lb' is not defined",
+                "body_raised",
+                ends=at("app/backend.py", "dumps = fast_lb.dumps"),
+                absent=(*NOTHING_CIRCULAR, "bound_at"),
+            )
+        },
+    ),
+    Case(
+        "swallowed",
+        "recovered",
+        {
+            "main": Fails(
+                "AttributeError",
+                "module 'slowlib' has no attribute 'dmups'",
+                "missing_name",
+                module="slowlib",
+                name="dmups",
+                ends=at("app/backend.py", "dumps = library.dmups"),
+                absent=(*NOTHING_CIRCULAR, "bound_at"),
+                hint=("dumps",),
+            )
+        },
+        roots=SITE,
+    ),
+    Case(
+        "swallowed",
+        "stored",
+        {
+            "main": Fails(
+                "ModuleNotFoundError",
+                "No module named 'fastlib'",
+                "not_found",
+                module="fastlib",
+                starts=at("main.py", "import app.backend"),
+                absent=("cycle", "partial", "waits", "bound_at"),
+            )
+        },
+        handled={"fastlib": "ModuleNotFoundError"},
+    ),
     Case("swallowed", "twin", roots=SITE, handled={"fastlib": "ModuleNotFoundError"}),
 ]
 

@@ -36,9 +36,9 @@ STOP_S = 30.0
 
 
 def environment_python() -> Path:
-    """The Python of a virtual environment with the servers; made once, kept in the temporary folder.
+    """The Python of an environment with the servers, made once and kept in the temporary folder.
 
-    importtrace is not installed there: injection brings it. Skips where pip cannot get the packages.
+    importtrace is not installed there: injection brings it. Skips where pip cannot get them.
     """
     tag = f"importtrace-servers-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder = Path(tempfile.gettempdir()) / f"{tag}-{sys.implementation.cache_tag}"
@@ -132,7 +132,7 @@ class Trace:
 
 @contextmanager
 def serving(command: list[str], env: dict[str, str], folder: Path) -> Iterator[Server]:
-    """``command`` with ``{port}`` filled in, in ``folder``; killed at the end, its group with it."""
+    """``command``, ``{port}`` filled in, run in ``folder``; killed at the end with its group."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

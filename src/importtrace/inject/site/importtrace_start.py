@@ -14,6 +14,8 @@ import sys
 ON = ("1", "true", "yes", "on")
 OFF = ("", "0", "false", "no", "off")
 
+_called = False  # `site` reads the start-up files of a virtual environment twice
+
 
 def wanted():
     """Whether this process is to be traced."""
@@ -27,6 +29,10 @@ def wanted():
 
 def start():
     """Install importtrace where it is wanted. Never raises: the program comes first."""
+    global _called
+    if _called:
+        return
+    _called = True
     try:
         if wanted():
             _install()

@@ -1,4 +1,4 @@
-"""The service after a change that went wrong: ``uvicorn shop.broken:app`` dies of an ImportError."""
+"""After a change that went wrong: ``uvicorn shop.broken:app`` dies of an ImportError."""
 
 from fastapi import FastAPI
 

@@ -1,0 +1,6 @@
+import importlib
+
+import settings
+
+settings.TEXT = "eighty"
+VALUE = importlib.reload(settings)

@@ -1,0 +1,2 @@
+PORT = 80
+HOST = = "localhost"

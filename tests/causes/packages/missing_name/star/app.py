@@ -1,0 +1,3 @@
+from tables import *  # noqa: F403
+
+VALUE = 1

@@ -1,0 +1,4 @@
+__all__ = ["first", "secnd"]
+
+first = 1
+second = 2

@@ -1,0 +1,4 @@
+def work():
+    import absent_engine
+
+    return absent_engine

@@ -1,0 +1,5 @@
+try:
+    import fastlib
+except ImportError as error:
+    fastlib = None
+    ERROR = error

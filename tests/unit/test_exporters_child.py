@@ -1,0 +1,55 @@
+"""What the sending child is started with."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from importtrace.exporters import child
+
+
+def test_nothing_of_ours_or_of_python_s_settings_is_inherited(monkeypatch):
+    """It must not be traced, injected into, nor made to warn; what OpenTelemetry reads stays."""
+    for name, value in {
+        "IMPORTTRACE": "1",
+        "IMPORTTRACE_FILE": "/t.jsonl",
+        "PYTHONPATH": "/inject",
+        "PYTHONSTARTUP": "/s.py",
+        "PYTHONWARNINGS": "error",
+        "PYTHONHOME": "/py",
+        "OTEL_SERVICE_NAME": "shop",
+        "TRACEPARENT": "00-1-2-01",
+    }.items():
+        monkeypatch.setenv(name, value)
+    passed = child._environment()
+    assert not any(name.startswith("IMPORTTRACE") for name in passed)
+    assert {name for name in passed if name.startswith("PYTHON")} == {"PYTHONHOME"}
+    assert passed["OTEL_SERVICE_NAME"] == "shop"
+    assert passed["TRACEPARENT"] == "00-1-2-01"
+
+
+def test_the_interpreter_is_this_one():
+    """With its environment, in which the program's packages are."""
+    assert child._interpreter() == sys.executable
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the layout of a POSIX installation")
+def test_a_server_that_embeds_python_is_not_started_again(monkeypatch):
+    """uWSGI puts itself into sys.executable; the interpreter beside it is meant."""
+    monkeypatch.setattr(sys, "executable", "/usr/bin/uwsgi")
+    found = child._interpreter()
+    assert found is None or os.path.basename(found).startswith("python")
+
+
+def test_a_frozen_program_is_not_started_again(monkeypatch):
+    """sys.executable is the program itself there."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert child._interpreter() is None
+
+
+def test_relative_entries_of_the_path_are_not_passed_on(monkeypatch):
+    """They would mean another folder, or none, in the child."""
+    monkeypatch.setattr(sys, "path", ["", "lib", os.path.abspath(os.sep + "opt")])
+    assert child._path() == [os.path.abspath(os.sep + "opt")]
