@@ -109,7 +109,8 @@ def interpreters(session: nox.Session) -> None:
     except debian.Unavailable as reason:
         session.skip(str(reason))
     for version in dev.LATER:
-        wheels = Path(session.create_tmp()) / version
+        wheels = root / f"wheels-{version}"
+        shutil.rmtree(wheels, ignore_errors=True)
         download = ["--only-binary=:all:", "--python-version", version, "--implementation", "cp"]
         session.run(
             *("python", "-m", "pip", "download", "--quiet", "--dest", str(wheels), *download),

@@ -64,20 +64,24 @@ def venv(folder: Path, version: str) -> Path:
 
 
 def make_venv(folder: Path, version: str, wheels: Path) -> None:
-    """A fresh environment with all of ``wheels``."""
+    """A fresh environment with all of ``wheels``, a folder below ``folder``."""
     shutil.rmtree(venv(folder, version), ignore_errors=True)
     inside = [*sandbox(folder, folder), f"/usr/bin/python{version}"]
     subprocess.run([*inside, "-m", "venv", str(venv(folder, version))], check=True)
     files = [str(path) for path in sorted(wheels.glob("*.whl"))]
     pip = [str(venv(folder, version) / "bin" / "pip"), "install", "--quiet", "--no-index"]
-    reads = ["--ro-bind", str(wheels), str(wheels)]
-    subprocess.run([*sandbox(folder, folder, *reads), *pip, "--no-deps", *files], check=True)
+    subprocess.run([*sandbox(folder, folder), *pip, "--no-deps", *files], check=True)
 
 
-def sandbox(folder: Path, work: Path, *more: str) -> list[str]:
+def sandbox(folder: Path, work: Path) -> list[str]:
     """The start of a command that runs inside, with ``work`` writable at its own path."""
+    # the root is mounted read-only: what is to be mounted in it needs its place there before
+    (folder / "root" / work.relative_to("/")).mkdir(parents=True, exist_ok=True)
     return [
         *("bwrap", "--ro-bind", str(folder / "root"), "/", "--proc", "/proc", "--dev", "/dev"),
-        *("--tmpfs", "/tmp", "--tmpfs", "/root", "--bind", str(work), str(work)),
-        *("--unshare-net", "--die-with-parent", "--chdir", str(work), *more),
+        # Debian's pip reads the certificates, even with nothing to fetch
+        *("--ro-bind-try", "/etc/ssl", "/etc/ssl", "--tmpfs", "/tmp", "--tmpfs", "/root"),
+        *("--bind", str(work), str(work), "--chdir", str(work)),
+        *("--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/root"),
+        *("--setenv", "LANG", "C.UTF-8", "--unshare-net", "--die-with-parent"),
     ]

@@ -5,8 +5,6 @@ version, and `missing()` says what was not found: patch releases differ (docs/ob
 Stdlib-free: `_frozen_importlib` and `_frozen_importlib_external` are in every interpreter.
 """
 
-from __future__ import annotations
-
 import sys
 
 TYPE_CHECKING = False
@@ -15,15 +13,15 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, FunctionType
     from typing import Any
 
-_bootstrap: Any = sys.modules.get("_frozen_importlib")
-_external: Any = sys.modules.get("_frozen_importlib_external")
+_bootstrap: "Any" = sys.modules.get("_frozen_importlib")
+_external: "Any" = sys.modules.get("_frozen_importlib_external")
 
 # The namespaces whose frames belong to the import system itself.
-BOOTSTRAP_GLOBALS: dict[str, Any] = vars(_bootstrap) if _bootstrap else {}
-EXTERNAL_GLOBALS: dict[str, Any] = vars(_external) if _external else {}
+BOOTSTRAP_GLOBALS: "dict[str, Any]" = vars(_bootstrap) if _bootstrap else {}
+EXTERNAL_GLOBALS: "dict[str, Any]" = vars(_external) if _external else {}
 
 
-def _code(owner: Any, *path: str) -> CodeType | None:
+def _code(owner: "Any", *path: str) -> "CodeType | None":
     for name in path:
         owner = getattr(owner, name, None)
     return getattr(owner, "__code__", None)
@@ -40,13 +38,13 @@ RESOLVE_PARENTS = _code(_bootstrap, "_resolve_parents")  # 3.15: parents before 
 RELOAD = _code(_bootstrap, "_exec")
 LOAD = _code(_bootstrap, "_load")
 
-DeadlockError: Any = getattr(_bootstrap, "_DeadlockError", None)
-ModuleLock: Any = getattr(_bootstrap, "_ModuleLock", None)
+DeadlockError: "Any" = getattr(_bootstrap, "_DeadlockError", None)
+ModuleLock: "Any" = getattr(_bootstrap, "_ModuleLock", None)
 
 # Loaders of importlib whose way of running a body `_call_with_frames_removed` shows.
-SOURCE_LOADER: Any = getattr(_external, "SourceFileLoader", None)
-SOURCELESS_LOADER: Any = getattr(_external, "SourcelessFileLoader", None)
-NO_BYTECODE_LOADERS: frozenset[Any] = frozenset(
+SOURCE_LOADER: "Any" = getattr(_external, "SourceFileLoader", None)
+SOURCELESS_LOADER: "Any" = getattr(_external, "SourcelessFileLoader", None)
+NO_BYTECODE_LOADERS: "frozenset[Any]" = frozenset(
     found
     for found in (
         getattr(_external, "ExtensionFileLoader", None),
@@ -74,12 +72,12 @@ def missing() -> list[str]:
     return [name for name, found in needed.items() if found is None]
 
 
-def module_lock_target() -> tuple[type, str, str]:
+def module_lock_target() -> "tuple[type, str, str]":
     """The class whose `acquire` and `release` the probes replace."""
     return ModuleLock, "acquire", "release"
 
 
-def bootstrap_function(name: str) -> Any:
+def bootstrap_function(name: str) -> "Any":
     return BOOTSTRAP_GLOBALS[name]
 
 
@@ -101,7 +99,7 @@ def held_locks() -> list[tuple[str, int, object]]:
     return held
 
 
-def loads_on_stack(frame: FrameType | None) -> list[str]:
+def loads_on_stack(frame: "FrameType | None") -> list[str]:
     """The modules that `_find_and_load` is at work on in this stack, outermost first."""
     names = []
     while frame is not None:
@@ -111,7 +109,7 @@ def loads_on_stack(frame: FrameType | None) -> list[str]:
     return names[::-1]
 
 
-def lock_depth(lock: Any) -> int:
+def lock_depth(lock: "Any") -> int:
     """How many times its owner has taken this lock."""
     count = lock.count
     return count if isinstance(count, int) else len(count)
@@ -135,7 +133,7 @@ def blocked_threads() -> list[tuple[int, str, int | None]]:
     return found
 
 
-def thread_starter(threading: Any) -> str | None:
+def thread_starter(threading: "Any") -> str | None:
     """The global of `threading` by which `Thread.start` starts a thread."""
     for name in ("_start_joinable_thread", "_start_new_thread"):
         if hasattr(threading, name):
@@ -143,7 +141,7 @@ def thread_starter(threading: Any) -> str | None:
     return None
 
 
-def stand_in(function: FunctionType, original: FunctionType) -> FunctionType:
+def stand_in(function: "FunctionType", original: "FunctionType") -> "FunctionType":
     """`function` as the import system's own: same name, file, globals' owner and line in a traceback.
 
     It takes the frame of `original`, so nothing that looks at the stack can tell them apart. import.c
@@ -157,10 +155,14 @@ def stand_in(function: FunctionType, original: FunctionType) -> FunctionType:
         co_name=old.co_name,
         co_qualname=old.co_qualname,
         co_firstlineno=old.co_firstlineno,
-        co_linetable=_one_line(len(function.__code__.co_code) // 2, max(lines) - old.co_firstlineno),
+        co_linetable=_one_line(
+            len(function.__code__.co_code) // 2, max(lines) - old.co_firstlineno
+        ),
     )
     make: Callable[..., FunctionType] = type(function)
-    twin = make(code, original.__globals__, old.co_name, function.__defaults__, function.__closure__)
+    twin = make(
+        code, original.__globals__, old.co_name, function.__defaults__, function.__closure__
+    )
     twin.__kwdefaults__ = function.__kwdefaults__
     twin.__module__ = original.__module__
     twin.__qualname__ = original.__qualname__

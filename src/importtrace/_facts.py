@@ -4,44 +4,49 @@ Runs inside a failing import (with its lock held) or later, from an excepthook o
 can no longer be seen then is left out.
 """
 
-from __future__ import annotations
-
 import sys
 
 from importtrace import _compat
-from importtrace._failures import Caught
+from importtrace._files import file_of, names, namespace_of, read
+from importtrace._frames import (
+    MOST_FRAMES,
+    body_places,
+    imports,
+    internal,
+    is_body,
+    ours,
+    traceback,
+)
 from importtrace._recorder import Load, Recorder, Request, ThreadState, thread_name
-from importtrace.analysis.guards import names_tested
 from importtrace.analysis.facts import Earlier, Failure, Files, Frame, HandOut, OpenLoad
+from importtrace.analysis.guards import names_tested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_IMPORTLIB = ("importlib", "importlib.util", "zipimport", "runpy")
+    from importtrace._failures import Caught
+
 _MOST_NAMES = 200
-_MOST_FRAMES = 400
 _MOST_EARLIER = 500
 _NO_MODULE = object()
-# a module's own namespace, whatever its class does to attribute access: no code of the program's runs
-_namespace = type(sys).__dict__["__dict__"].__get__
 
 
 class Collector:
     """Reads; changes nothing of the program's."""
 
-    def __init__(self, recorder: Recorder, known: dict[int, Caught]) -> None:
+    def __init__(self, recorder: "Recorder", known: "dict[int, Caught]") -> None:
         self._recorder = recorder
         self._known = known
-        self.files = Files(_read, _names, _file_of)
+        self.files = Files(read, names, file_of)
 
     def collect(
-        self, caught: Caught, error: BaseException, state: ThreadState | None
-    ) -> Failure:
+        self, caught: "Caught", error: BaseException, state: "ThreadState | None"
+    ) -> "Failure":
         load = caught.loads[0] if caught.loads else None
         in_flight = load is not None and state is not None and bool(state.stack)
-        last, stack = _traceback(error)
+        last, stack = traceback(error)
         if state is None:
             state = self._thread_of(last)
         thread = ref(state) if state is not None else {"id": _ident(), "name": None}
@@ -55,6 +60,10 @@ class Collector:
         failure.name = name if type(name) is str else None
         if load is not None:
             self._stage(failure, caught, load, error)
+        if isinstance(error, SyntaxError) and type(error.filename) is str and error.lineno:
+            # the statement that did not compile never became a frame
+            name = load.name if load is not None else None
+            failure.frames.append(Frame(error.filename, error.lineno, name, True, thread))
         self._missing(failure, error)
         self._open(failure, state)
         self._module_facts(failure, error, state)
@@ -68,9 +77,9 @@ class Collector:
 
     def _frames(
         self,
-        failure: Failure,
-        stack: list[tuple[FrameType, int]],
-        thread: dict[str, Any],
+        failure: "Failure",
+        stack: "list[tuple[FrameType, int]]",
+        thread: "dict[str, Any]",
         in_flight: bool,
     ) -> None:
         """The program's frames from the first one outside importing, outermost first."""
@@ -78,17 +87,19 @@ class Collector:
         if in_flight:
             frame: FrameType | None = sys._getframe(1)
             inner = stack[0][0] if stack else None
-            while frame is not None and len(outer) < _MOST_FRAMES:
-                if frame is not inner and not _ours(frame):
+            while frame is not None and len(outer) < MOST_FRAMES:
+                if frame is not inner and not ours(frame):
                     outer.append((frame, frame.f_lineno))
                 frame = frame.f_back
         entries = [*reversed(outer), *stack]
         first = next(
-            (n for n, (frame, _) in enumerate(entries) if _imports(frame) or _is_body(frame)),
+            (n for n, (frame, _) in enumerate(entries) if imports(frame) or is_body(frame)),
             len(entries),
         )
         # from the frame just outside the first import; without one, the failing statement itself
-        shown = [n for n, (frame, _) in enumerate(entries) if not _internal(frame) and not _ours(frame)]
+        shown = [
+            n for n, (frame, _) in enumerate(entries) if not internal(frame) and not ours(frame)
+        ]
         outside = [n for n in shown if n < first][-1:]
         for frame, line in (entries[n] for n in shown if n >= first or n in outside):
             module = frame.f_globals.get("__name__")
@@ -97,13 +108,13 @@ class Collector:
                     frame.f_code.co_filename,
                     line,
                     module if type(module) is str else None,
-                    _is_body(frame),
+                    is_body(frame),
                     thread,
                 )
             )
 
     def _stage(
-        self, failure: Failure, caught: Caught, load: Load, error: BaseException
+        self, failure: "Failure", caught: "Caught", load: "Load", error: BaseException
     ) -> None:
         failure.load = load.name
         failure.origin = load.origin
@@ -128,7 +139,7 @@ class Collector:
                     failure.parent_failed = self._as_earlier(earlier, load.thread)
                     break
 
-    def _missing(self, failure: Failure, error: BaseException) -> None:
+    def _missing(self, failure: "Failure", error: BaseException) -> None:
         where = failure.frames[-1] if failure.frames else None
         if type(error) is ImportError and failure.name and failure.raised_in is None:
             wanted = getattr(error, "name_from", None) or _quoted(failure.message)
@@ -140,7 +151,7 @@ class Collector:
             if obj is None and type(wanted) is str:
                 failure.of_none = wanted
             if isinstance(obj, type(sys)) and type(wanted) is str:
-                name = _namespace(obj).get("__name__")
+                name = namespace_of(obj).get("__name__")
                 if type(name) is str:
                     failure.missing = (name, wanted)
         elif isinstance(error, ModuleNotFoundError) and failure.name and failure.raised_in is None:
@@ -151,13 +162,13 @@ class Collector:
         if failure.import_error and name and sys.modules.get(name, _NO_MODULE) is None:
             failure.search_stopped = "none"
 
-    def _is_raise(self, where: Frame | None) -> bool:
+    def _is_raise(self, where: "Frame | None") -> bool:
         source = self.files.source(where.file) if where is not None else None
         if source is None or where is None:
             return False
         return type(source.node(where.line)).__name__ == "Raise"
 
-    def _open(self, failure: Failure, state: ThreadState | None) -> None:
+    def _open(self, failure: "Failure", state: "ThreadState | None") -> None:
         stacks = sys._current_frames()
         own = {frame.module: frame for frame in failure.frames if frame.body}
         for other in list(self._recorder.threads.values()):
@@ -165,7 +176,7 @@ class Collector:
             if not loads:
                 continue
             mine = other is state
-            places = own if mine else _body_places(stacks.get(other.ident))
+            places = own if mine else body_places(stacks.get(other.ident))
             for load in loads:
                 place = places.get(load.name)
                 waiting = other.waiting if load is loads[-1] and not mine else None
@@ -184,7 +195,7 @@ class Collector:
     # modules -------------------------------------------------------------------------------
 
     def _module_facts(
-        self, failure: Failure, error: BaseException, state: ThreadState | None
+        self, failure: "Failure", error: BaseException, state: "ThreadState | None"
     ) -> None:
         concerned = {failure.missing[0]} if failure.missing else set()
         if failure.not_found and failure.name:
@@ -192,7 +203,7 @@ class Collector:
             if parent:
                 concerned.add(parent)
         for name in concerned:
-            obj = sys.modules.get(name)
+            obj: Any = sys.modules.get(name)
             if failure.missing and isinstance(error, AttributeError):
                 obj = error.obj
             self._describe(failure, name, obj)
@@ -211,10 +222,10 @@ class Collector:
         if isinstance(main, type(sys)):
             self._describe(failure, "__main__", main)
 
-    def _describe(self, failure: Failure, name: str, module: Any) -> None:
+    def _describe(self, failure: "Failure", name: str, module: "Any") -> None:
         if not isinstance(module, type(sys)):
             return
-        namespace = _namespace(module)
+        namespace = namespace_of(module)
         file = namespace.get("__file__")
         if type(file) is str:
             failure.files[name] = file
@@ -228,18 +239,18 @@ class Collector:
             key for key in list(namespace) if type(key) is str and not key.startswith("__")
         )[:_MOST_NAMES]
 
-    def _same_files(self, failure: Failure) -> None:
+    def _same_files(self, failure: "Failure") -> None:
         seen: dict[str, str] = {}
         for name, module in list(sys.modules.items()):
             if isinstance(module, type(sys)):
-                file = _namespace(module).get("__file__")
+                file = namespace_of(module).get("__file__")
                 if type(file) is str:
                     first = seen.setdefault(file, name)
                     if first != name:
                         failure.same_file[name] = first
                         failure.same_file[first] = name
 
-    def _types(self, failure: Failure, last: FrameType | None) -> None:
+    def _types(self, failure: "Failure", last: "FrameType | None") -> None:
         """Classes of the values that the condition around a `raise` tests."""
         where = failure.frames[-1] if failure.frames else None
         if last is None or where is None or not failure.same_file or not self._is_raise(where):
@@ -247,10 +258,12 @@ class Collector:
         for name in names_tested(self.files.source(where.file), where.line):
             value = last.f_locals.get(name, last.f_globals.get(name))
             if value is not None:
-                failure.types[name] = (type(value).__module__, type(value).__qualname__)
+                failure.types[name] = tuple(
+                    (kind.__module__, kind.__qualname__) for kind in type(value).__mro__
+                )
 
     def _left_behind(
-        self, failure: Failure, name: str, error: BaseException, state: ThreadState | None
+        self, failure: "Failure", name: str, error: BaseException, state: "ThreadState | None"
     ) -> None:
         """The object outlived the failure of its load: importlib no longer knows it by that name."""
         obj = error.obj if isinstance(error, AttributeError) else None
@@ -258,14 +271,14 @@ class Collector:
         if obj is not None and failed and sys.modules.get(name) is not obj:
             failure.left_by = self._as_earlier(failed[-1], state)
 
-    def _find_twin(self, failure: Failure, module: str, attribute: str) -> None:
+    def _find_twin(self, failure: "Failure", module: str, attribute: str) -> None:
         file = failure.files.get(module)
         if file is None:
             return
         for name, other in list(sys.modules.items()):
             if name == module or not isinstance(other, type(sys)):
                 continue
-            namespace = _namespace(other)
+            namespace = namespace_of(other)
             if namespace.get("__file__") == file and attribute in namespace:
                 failure.twins[module] = name
                 return
@@ -274,10 +287,10 @@ class Collector:
 
     def _requests(
         self,
-        failure: Failure,
-        caught: Caught,
-        state: ThreadState,
-        last: FrameType | None,
+        failure: "Failure",
+        caught: "Caught",
+        state: "ThreadState",
+        last: "FrameType | None",
         error: BaseException,
     ) -> None:
         where = failure.frames[-1] if failure.frames else None
@@ -315,11 +328,11 @@ class Collector:
                 failure.handouts.append(self._handout(request, state))
                 self._describe(failure, request.name, sys.modules.get(request.name))
 
-    def _statement(self, where: Frame) -> Any:
+    def _statement(self, where: "Frame") -> "Any":
         source = self.files.source(where.file)
         return source.node(where.line) if source is not None else None
 
-    def _handout(self, request: Request, state: ThreadState) -> HandOut:
+    def _handout(self, request: "Request", state: "ThreadState") -> "HandOut":
         of = request.of
         failed = None
         if of is not None and of.error is not None and of.thread is not state:
@@ -334,25 +347,34 @@ class Collector:
             *place_of(request),
         )
 
-    def _graph(self, request: Request) -> list[dict[str, Any]]:
-        if request.graph:
-            return [
-                {"thread": ref(waiter), "for": name, "held_by": ref(holder), "ms": round(ns / 1e6, 3)}
-                for waiter, name, holder, ns in request.graph
-            ]
-        if request.wait and request.owner is not None:
-            return [
-                {
-                    "thread": ref(request.thread),
-                    "for": request.name,
-                    "held_by": ref(request.owner),
-                    "ms": round(request.wait / 1e6, 3),
-                }
-            ]
-        return []
+    def _graph(self, request: "Request") -> "list[dict[str, Any]]":
+        """Who waited for whom, along the ring that the request closed; else its own wait alone."""
+        edges = {
+            waiter.serial: (waiter, name, holder, ns)
+            for waiter, name, holder, ns in request.graph or ()
+        }
+        if not edges and request.wait and request.owner is not None:
+            edges[request.thread.serial] = (
+                request.thread,
+                request.name,
+                request.owner,
+                request.wait,
+            )
+        waits: list[dict[str, Any]] = []
+        edge = edges.pop(request.thread.serial, None)
+        while edge is not None:
+            waiter, name, holder, ns = edge
+            ms = round(ns / 1e6, 3)
+            waits.append({"thread": ref(waiter), "for": name, "held_by": ref(holder), "ms": ms})
+            edge = edges.pop(holder.serial, None)
+        return waits
 
     def _earlier(
-        self, failure: Failure, caught: Caught, error: BaseException, state: ThreadState | None
+        self,
+        failure: "Failure",
+        caught: "Caught",
+        error: BaseException,
+        state: "ThreadState | None",
     ) -> None:
         for other in self._recorder.failures[-_MOST_EARLIER:]:
             if other is not caught:
@@ -367,7 +389,7 @@ class Collector:
             context = context.__cause__ or context.__context__
             seen += 1
 
-    def _as_earlier(self, load: Load, state: ThreadState | None) -> Earlier:
+    def _as_earlier(self, load: "Load", state: "ThreadState | None") -> "Earlier":
         file, line = place_of(load)
         caught: Caught = load.failure
         root: dict[str, Any] | None = None
@@ -378,14 +400,19 @@ class Collector:
         if root is None:
             inner = caught.loads[0]
             at, number = place_of(inner)
-            root = {"module": inner.importer, "thread": ref(inner.thread), "file": at, "line": number}
+            root = {
+                "module": inner.importer,
+                "thread": ref(inner.thread),
+                "file": at,
+                "line": number,
+            }
             root.update(type=caught.type, message=caught.message)
             root = {key: value for key, value in root.items() if value is not None}
         return Earlier(
             load.name, None, file, line, load.importer, ref(load.thread), load.thread is state, root
         )
 
-    def _thread_of(self, last: FrameType | None) -> ThreadState | None:
+    def _thread_of(self, last: "FrameType | None") -> "ThreadState | None":
         """The thread an exception comes from, by the request that its frame made; else this one."""
         if last is not None:
             for request in reversed(self._recorder.requests):
@@ -394,13 +421,13 @@ class Collector:
         return self._recorder.state()
 
 
-def ref(state: ThreadState) -> dict[str, Any]:
+def ref(state: "ThreadState") -> "dict[str, Any]":
     if state.name is None:
         state.name = thread_name(state.ident)
     return {"id": state.ident, "name": state.name}
 
 
-def place_of(record: Load | Request) -> tuple[str | None, int]:
+def place_of(record: "Load | Request") -> tuple[str | None, int]:
     """File and line of the importer; also before its body has ended and lines are resolved."""
     where: Any = record.where
     if where is None or type(where) is str:
@@ -417,56 +444,10 @@ def _ident() -> int:
     return _thread.get_ident()
 
 
-def _traceback(error: BaseException) -> tuple[FrameType | None, list[tuple[FrameType, int]]]:
-    entries: list[tuple[FrameType, int]] = []
-    tb = error.__traceback__
-    while tb is not None:
-        entries.append((tb.tb_frame, tb.tb_lineno))
-        tb = tb.tb_next
-    if len(entries) > _MOST_FRAMES:
-        entries = entries[: _MOST_FRAMES // 2] + entries[-_MOST_FRAMES // 2 :]
-    return (entries[-1][0] if entries else None), entries
-
-
-def _imports(frame: FrameType) -> bool:
-    return frame.f_globals is _compat.BOOTSTRAP_GLOBALS
-
-
-def _internal(frame: FrameType) -> bool:
-    namespace = frame.f_globals
-    return (
-        namespace is _compat.BOOTSTRAP_GLOBALS
-        or namespace is _compat.EXTERNAL_GLOBALS
-        or namespace.get("__name__") in _IMPORTLIB
-    )
-
-
-def _ours(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__")
-    return type(name) is str and name.startswith("importtrace.")
-
-
-def _is_body(frame: FrameType) -> bool:
-    return frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__"
-
-
-def _body_places(frame: FrameType | None) -> dict[str, Frame]:
-    """Where each module body on another thread's stack stands."""
-    places: dict[str, Frame] = {}
-    while frame is not None:
-        if _is_body(frame):
-            name = frame.f_globals.get("__name__")
-            if type(name) is str:
-                file, line = frame.f_code.co_filename, frame.f_lineno
-                places.setdefault(name, Frame(file, line, name, True, {}))
-        frame = frame.f_back
-    return places
-
-
 def _state(name: str) -> str:
     module = sys.modules.get(name)
     if isinstance(module, type(sys)):
-        spec = _namespace(module).get("__spec__")
+        spec = namespace_of(module).get("__spec__")
         if spec is not None and not getattr(spec, "_initializing", True):
             return "unbound"
     return "body_running"
@@ -476,32 +457,3 @@ def _quoted(text: str | None) -> str | None:
     """The first name in quotes: 3.11 has no ImportError.name_from."""
     parts = (text or "").split("'")
     return parts[1] if len(parts) > 2 else None
-
-
-def _read(file: str) -> str | None:
-    try:
-        with open(file, "rb") as source:
-            data = source.read()
-    except OSError:
-        return None
-    if data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def _file_of(module: str) -> str | None:
-    found = sys.modules.get(module)
-    file = _namespace(found).get("__file__") if isinstance(found, type(sys)) else None
-    return file if type(file) is str else None
-
-
-def _names(folder: str) -> list[str]:
-    system: Any = sys.modules.get("posix") or sys.modules.get("nt")
-    try:
-        names: list[str] = system.listdir(folder or ".")
-    except (OSError, AttributeError):
-        return []
-    return names

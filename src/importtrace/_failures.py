@@ -6,8 +6,6 @@ values; no exception, frame or module is kept alive. An optional dependency that
 everyday, so a plain `not_found` costs next to nothing until it leaves the outermost load.
 """
 
-from __future__ import annotations
-
 from importtrace._compat import BOOTSTRAP_GLOBALS, EXTERNAL_GLOBALS
 from importtrace._recorder import VOID, Load, Recorder, Request, ThreadState
 
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MOST_FAILURES = 2_000
+_BY_COMPILER = (SyntaxError, IndentationError, TabError)
 _PLAIN = (str, int, float, bool, bytes, type(None))
 
 
@@ -37,7 +36,7 @@ class Caught:
         "where",
     )
 
-    def __init__(self, error: BaseException, thread: ThreadState | None) -> None:
+    def __init__(self, error: BaseException, thread: "ThreadState | None") -> None:
         self.ident = id(error)
         self.type = type_name(error)
         self.message = message(error)
@@ -64,13 +63,13 @@ class Caught:
 class Failures:
     """Failures of one recorder, and their causes."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: "Recorder") -> None:
         self._recorder = recorder
         self._by_ident: dict[int, Caught] = {}
 
     # while importing -----------------------------------------------------------------------
 
-    def failed(self, load: Load, error: BaseException) -> None:
+    def failed(self, load: "Load", error: BaseException) -> None:
         """`load` ends with `error`; called before its lock is given back."""
         recorder = self._recorder
         state = load.thread
@@ -102,7 +101,7 @@ class Failures:
             if outermost or caught.cause["kind"] not in ("not_found", "missing_name"):
                 self.note(caught, error)
 
-    def _judge(self, caught: Caught, error: BaseException, state: ThreadState | None) -> None:
+    def _judge(self, caught: "Caught", error: BaseException, state: "ThreadState | None") -> None:
         caught.explained = True
         here = self._recorder.state()
         here.muted += 1  # the analysis is imported here, at the first failure
@@ -116,25 +115,29 @@ class Failures:
         finally:
             here.muted -= 1
 
-    def note(self, caught: Caught, error: BaseException) -> None:
+    def note(self, caught: "Caught", error: BaseException) -> None:
         """One note per exception object."""
         if caught.cause is None or caught.noted:
             return
-        from importtrace.analysis.render import text
-
         caught.noted = True
+        here = self._recorder.state()
+        here.muted += 1
         try:
+            from importtrace.analysis.render import text
+
             BaseException.add_note(error, text(caught.cause))
         except Exception:
             pass  # an exception class may refuse attributes; its traceback is then as without us
+        finally:
+            here.muted -= 1
 
     # afterwards ----------------------------------------------------------------------------
 
-    def find(self, error: BaseException) -> Caught | None:
+    def find(self, error: BaseException) -> "Caught | None":
         caught = self._by_ident.get(id(error))
         return caught if caught is not None and caught.is_of(error) else None
 
-    def explain(self, error: BaseException) -> dict[str, Any] | None:
+    def explain(self, error: BaseException) -> "dict[str, Any] | None":
         """The cause of any exception, caught anywhere; None if no import has to do with it."""
         caught = self.find(error)
         if caught is None:
@@ -145,7 +148,7 @@ class Failures:
             self._judge(caught, error, caught.thread)
         return caught.cause
 
-    def tell(self, error: BaseException) -> dict[str, Any] | None:
+    def tell(self, error: BaseException) -> "dict[str, Any] | None":
         """For the excepthooks: explain, and put the note on the exception."""
         if not isinstance(error, Exception):
             return None
@@ -160,7 +163,7 @@ class Failures:
         return cause
 
 
-def _everyday(error: BaseException, load: Load) -> bool:
+def _everyday(error: BaseException, load: "Load") -> bool:
     """A module that is simply not there: importlib looked for it and found nothing."""
     return (
         type(error) is ModuleNotFoundError
@@ -182,7 +185,8 @@ def message(error: BaseException) -> str | None:
     """`str(error)` where that runs no code of the program's; else None."""
     if type(type(error).__str__) is not type(BaseException.__str__):
         return None
-    if not all(type(argument) in _PLAIN for argument in error.args):
+    # SyntaxError keeps a tuple of its place, made by the compiler
+    if type(error) not in _BY_COMPILER and not all(type(part) in _PLAIN for part in error.args):
         return None
     return str(error)
 

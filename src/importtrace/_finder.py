@@ -7,8 +7,6 @@ hands the original back the first time it is touched, sees the module being crea
 cannot be seen that way without a frame of ours below it, so it is left out, and the trace says so.
 """
 
-from __future__ import annotations
-
 import sys
 from time import perf_counter_ns as clock
 
@@ -28,12 +26,12 @@ _getframe = sys._getframe
 class FindStamp:
     """Notes when the search for a module begins."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: "Recorder") -> None:
         self._local = recorder.local
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         # Runs under the global import lock: no lock of ours, no log, no import.
         state = getattr(self._local, "state", None)
         if state is not None and state.stack:
@@ -46,13 +44,13 @@ class FindStamp:
 class TracingFinder:
     """Records loads by public means only: found when, by whom, with which loader."""
 
-    def __init__(self, recorder: Recorder, broken: Callable[[BaseException], None]) -> None:
+    def __init__(self, recorder: "Recorder", broken: "Callable[[BaseException], None]") -> None:
         self._recorder = recorder
         self._broken = broken
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         load: Load | None = None
         try:
             state = self._recorder.state()
@@ -82,7 +80,7 @@ class TracingFinder:
                 self._broken(error)
         return spec
 
-    def _begin(self, name: str) -> Load:
+    def _begin(self, name: str) -> "Load":
         recorder = self._recorder
         state = recorder.state()
         stack = state.stack
@@ -114,7 +112,7 @@ class TracingFinder:
         recorder.keep_load(load)
         return load
 
-    def _found(self, load: Load, spec: ModuleSpec, finder: object) -> None:
+    def _found(self, load: "Load", spec: "ModuleSpec", finder: object) -> None:
         load.found = clock()
         load.origin = spec.origin
         load.finder = finder if isinstance(finder, type) else type(finder)
@@ -122,7 +120,11 @@ class TracingFinder:
         load.loader = loader if isinstance(loader, type) else type(loader)
         load.thread.stack.append(load)
         load.module_spec = spec
-        if loader is not None and hasattr(loader, "exec_module") and hasattr(loader, "create_module"):
+        if (
+            loader is not None
+            and hasattr(loader, "exec_module")
+            and hasattr(loader, "create_module")
+        ):
             spec.loader = _LoaderOnce(spec, loader, load)  # type: ignore[assignment]
 
 
@@ -135,12 +137,12 @@ class _LoaderOnce:
 
     __slots__ = ("_load", "_loader", "_spec")
 
-    def __init__(self, spec: Any, loader: Any, load: Load) -> None:
+    def __init__(self, spec: "Any", loader: "Any", load: "Load") -> None:
         self._spec = spec
         self._loader = loader
         self._load = load
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         if self._spec.loader is self:  # another tool may have put its own there meanwhile
             self._spec.loader = self._loader
         if not self._load.create:
@@ -148,7 +150,7 @@ class _LoaderOnce:
         return getattr(self._loader, name)
 
 
-def _asked_by_import(frame: Any) -> bool:
+def _asked_by_import(frame: "Any") -> bool:
     """An import, not importlib.util.find_spec(), runpy or another finder, who must get the plain spec."""
     return (
         frame.f_code is _compat.FIND_SPEC
@@ -157,5 +159,5 @@ def _asked_by_import(frame: Any) -> bool:
     )
 
 
-def _initializing(load: Load) -> bool:
+def _initializing(load: "Load") -> bool:
     return bool(getattr(load.module_spec, "_initializing", False))

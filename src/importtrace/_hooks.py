@@ -3,13 +3,10 @@
 All of it chains to what was there, and is taken back by identity.
 """
 
-from __future__ import annotations
-
 import _thread
 import sys
 
 from importtrace import _compat
-from importtrace._recorder import Load, Recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,16 +14,18 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from importtrace._recorder import Load, Recorder
+
 
 class Hooks:
     """`followed` maps a module to what is to happen once its load has ended."""
 
     def __init__(
         self,
-        recorder: Recorder,
-        tell: Callable[[BaseException], object],
-        uncaught: Callable[[], None],
-        ready: Callable[[str], None],
+        recorder: "Recorder",
+        tell: "Callable[[BaseException], object]",
+        uncaught: "Callable[[], None]",
+        ready: "Callable[[str], None]",
     ) -> None:
         self._recorder = recorder
         self._tell = tell
@@ -47,13 +46,13 @@ class Hooks:
         while self._undo:
             self._undo.pop()()
 
-    def loaded(self, load: Load) -> None:
+    def loaded(self, load: "Load") -> None:
         """A load has ended, and its lock is given back."""
         action = self.followed.pop(load.name, None)
         if action is not None and load.error is None:
             action()
 
-    def _follow(self, module: str, action: Callable[[], None]) -> None:
+    def _follow(self, module: str, action: "Callable[[], None]") -> None:
         if module in sys.modules and not any(
             load.name == module for load in self._recorder.open.values()
         ):
@@ -61,7 +60,7 @@ class Hooks:
         else:
             self.followed[module] = action
 
-    def _replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    def _replace(self, owner: "Any", name: str, make: "Callable[[Any], Any]") -> None:
         original = getattr(owner, name)
         ours = make(original)
         setattr(owner, name, ours)
@@ -74,9 +73,9 @@ class Hooks:
 
     # uncaught errors -----------------------------------------------------------------------
 
-    def _excepthook(self, previous: Any) -> Any:
+    def _excepthook(self, previous: "Any") -> "Any":
         def excepthook(
-            kind: type[BaseException], value: BaseException, tb: TracebackType | None
+            kind: type[BaseException], value: BaseException, tb: "TracebackType | None"
         ) -> None:
             self._quietly(self._tell, value)
             try:
@@ -86,15 +85,15 @@ class Hooks:
 
         return excepthook
 
-    def _threading_excepthook(self, previous: Any) -> Any:
-        def excepthook(args: Any, /) -> Any:
+    def _threading_excepthook(self, previous: "Any") -> "Any":
+        def excepthook(args: "Any", /) -> "Any":
             if args.exc_value is not None:
                 self._quietly(self._tell, args.exc_value)
             return previous(args)
 
         return excepthook
 
-    def _quietly(self, call: Callable[..., object], *arguments: object) -> None:
+    def _quietly(self, call: "Callable[..., object]", *arguments: object) -> None:
         try:
             call(*arguments)
         except Exception as error:
@@ -111,11 +110,11 @@ class Hooks:
         if starter is not None:
             self._replace(threading, starter, self._thread_start)
 
-    def _thread_start(self, original: Any) -> Any:
+    def _thread_start(self, original: "Any") -> "Any":
         """The call by which `Thread.start` starts a thread: notes the load that it happened in."""
         recorder = self._recorder
 
-        def start(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        def start(function: "Any", /, *args: "Any", **kwargs: "Any") -> "Any":
             try:
                 state = getattr(recorder.local, "state", None)
                 if state is not None and state.stack:
@@ -137,7 +136,7 @@ class Hooks:
 
     # ready points --------------------------------------------------------------------------
 
-    def _patch_ready_point(self, module: str, name: str) -> Callable[[], None]:
+    def _patch_ready_point(self, module: str, name: str) -> "Callable[[], None]":
         def patch() -> None:
             state = self._recorder.state()
             state.muted += 1  # wrapt is ours, not the program's

@@ -8,8 +8,6 @@ Memory is bounded: past `limit` records, loads are still followed (for parentage
 are counted. A reserve of a tenth is kept for failures, waits and hand-outs.
 """
 
-from __future__ import annotations
-
 import _thread
 import sys
 from time import perf_counter_ns as clock
@@ -66,10 +64,10 @@ class Load:
     def __init__(
         self,
         name: str,
-        thread: ThreadState,
-        parent: Load | None,
+        thread: "ThreadState",
+        parent: "Load | None",
         begin: int,
-        where: CodeType | str | None,
+        where: "CodeType | str | None",
         line: int,
         importer: str | None,
         outer: BaseException | None,
@@ -94,7 +92,9 @@ class Load:
         self.error: tuple[str, str | None] | None = None
         self.failure: Any = None
         self.pending: list[Load | Request] | None = None
-        self.re_entered: Load | None = None  # the load of the same module that this one is inside of
+        self.re_entered: Load | None = (
+            None  # the load of the same module that this one is inside of
+        )
         self.compiled = self.reload = self.adopted = self.implied = self.from_list = False
         self.stored = KEPT
 
@@ -126,7 +126,7 @@ class Request:
         "where_code",
     )
 
-    def __init__(self, name: str, thread: ThreadState, parent: Load | None, begin: int) -> None:
+    def __init__(self, name: str, thread: "ThreadState", parent: "Load | None", begin: int) -> None:
         self.name = name
         self.thread = thread
         self.parent = parent
@@ -161,7 +161,7 @@ class ThreadState:
         "waiting",
     )
 
-    def __init__(self, serial: int, ident: int, started_in: Load | None) -> None:
+    def __init__(self, serial: int, ident: int, started_in: "Load | None") -> None:
         self.serial = serial
         self.ident = ident
         self.name = thread_name(ident)
@@ -207,7 +207,7 @@ class Recorder:
 
     # threads -------------------------------------------------------------------------------
 
-    def state(self) -> ThreadState:
+    def state(self) -> "ThreadState":
         """This thread's state."""
         ident = _thread.get_ident()
         try:
@@ -223,7 +223,7 @@ class Recorder:
             state = found if found is not None else self.new_state(ident)
         return state
 
-    def new_state(self, ident: int) -> ThreadState:
+    def new_state(self, ident: int) -> "ThreadState":
         # The only lock here: once in a thread's life, held for an addition.
         with self._serial_lock:
             self._serial += 1
@@ -265,21 +265,21 @@ class Recorder:
 
     # the log -------------------------------------------------------------------------------
 
-    def keep_load(self, load: Load) -> None:
+    def keep_load(self, load: "Load") -> None:
         if len(self.log) < self.limit - self.reserve:
             self.log.append(load)
         else:
             load.stored = DROPPED
             load.thread.dropped += 1
 
-    def keep_failed(self, load: Load) -> None:
+    def keep_failed(self, load: "Load") -> None:
         """A load that was dropped turned out to matter."""
         if load.stored == DROPPED and len(self.log) < self.limit:
             load.stored = KEPT
             load.thread.dropped -= 1
             self.log.append(load)
 
-    def keep_request(self, request: Request) -> None:
+    def keep_request(self, request: "Request") -> None:
         if len(self.log) < self.limit:
             self.log.append(request)
             self.requests.append(request)
@@ -292,7 +292,7 @@ class Recorder:
         return self.dropped_earlier + sum(state.dropped for state in list(self.threads.values()))
 
 
-def resolve_lines(pending: list[Load | Request]) -> None:
+def resolve_lines(pending: "list[Load | Request]") -> None:
     """Turn code objects and instruction offsets into files and lines, in one pass per code object.
 
     `frame.f_lineno` is linear in the line number at each call; one pass over `co_lines()` is linear
@@ -321,5 +321,5 @@ def resolve_lines(pending: list[Load | Request]) -> None:
                 break
 
 
-def _offset(record: Load | Request) -> int:
+def _offset(record: "Load | Request") -> int:
     return record.line

@@ -1,14 +1,13 @@
 """From raw records to a `Trace`: everything that was too dear to compute while importing."""
 
-from __future__ import annotations
-
 import os
 import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
 from importtrace import _compat
-from importtrace._facts import _namespace, _read, place_of
+from importtrace._facts import place_of
+from importtrace._files import namespace_of, read
 from importtrace._recorder import VOID, Load, Recorder, Request, ThreadState, thread_name
 from importtrace.analysis.statements import at_line
 from importtrace.records import SCHEMA, Importer, ImportRecord, ThreadRef, Trace
@@ -32,7 +31,7 @@ class Facts:
         self.end = "snapshot"
 
 
-def snapshot(recorder: Recorder, facts: Facts) -> Trace:
+def snapshot(recorder: "Recorder", facts: "Facts") -> "Trace":
     """An immutable copy of what was recorded so far."""
     raw = [record for record in list(recorder.log) if not _void(record)]
     raw.sort(key=lambda record: record.begin)
@@ -41,12 +40,12 @@ def snapshot(recorder: Recorder, facts: Facts) -> Trace:
     return Trace(header=builder.header(records), records=records)
 
 
-def _void(record: Load | Request) -> bool:
+def _void(record: "Load | Request") -> bool:
     return type(record) is Load and record.stored == VOID
 
 
 class _Builder:
-    def __init__(self, recorder: Recorder, facts: Facts, raw: list[Load | Request]) -> None:
+    def __init__(self, recorder: "Recorder", facts: "Facts", raw: "list[Load | Request]") -> None:
         self._recorder = recorder
         self._facts = facts
         self._raw = raw
@@ -71,10 +70,10 @@ class _Builder:
 
     # records -------------------------------------------------------------------------------
 
-    def record(self, raw: Load | Request) -> ImportRecord:
+    def record(self, raw: "Load | Request") -> "ImportRecord":
         return self._load(raw) if isinstance(raw, Load) else self._request(raw)
 
-    def _load(self, load: Load) -> ImportRecord:
+    def _load(self, load: "Load") -> "ImportRecord":
         caught: Caught | None = load.failure
         children = self._children.get(id(load), ())
         duration = load.end - load.begin if load.end else None
@@ -134,7 +133,7 @@ class _Builder:
             harmless_requests=load.harmless or None,
         )
 
-    def _request(self, request: Request) -> ImportRecord:
+    def _request(self, request: "Request") -> "ImportRecord":
         caught = self._by_request.get(id(request))
         of = request.of
         partial = request.deadlock == "accepted" or (
@@ -161,18 +160,18 @@ class _Builder:
             importer=importer,
             names=names,
             held_by=self._held_by(of) if request.owner is not request.thread else None,
-            error=_error(caught) if caught is not None else None,
+            error=_error(caught) if caught is not None else _refused(request),
             cause=caught.cause if caught is not None else None,
         )
 
-    def _held_by(self, load: Load | None) -> dict[str, Any] | None:
+    def _held_by(self, load: "Load | None") -> "dict[str, Any] | None":
         if load is None:
             return None
         thread = self._thread(load.thread).to_dict()
         thread.pop("serial", None)
         return {"thread": thread, "module": load.name}
 
-    def _handled(self, load: Load, caught: Caught) -> bool | None:
+    def _handled(self, load: "Load", caught: "Caught") -> bool | None:
         """Whether the program went on after it: an enclosing body ended well, the start-up ended, or
         its thread imported something later. None: not known yet."""
         if caught.uncaught:
@@ -193,7 +192,9 @@ class _Builder:
             return None
         return False
 
-    def _importer(self, record: Load | Request) -> tuple[Importer | None, tuple[str, ...] | None]:
+    def _importer(
+        self, record: "Load | Request"
+    ) -> "tuple[Importer | None, tuple[str, ...] | None]":
         file, line = place_of(record)
         if file is None:
             return None, None
@@ -201,20 +202,20 @@ class _Builder:
         if line and not file.startswith("<"):
             lines = self._lines.get(file)
             if lines is None:
-                lines = self._lines[file] = (_read(file) or "").splitlines()
+                lines = self._lines[file] = (read(file) or "").splitlines()
             statement, names = at_line(lines, line, record.name)
         return Importer(file, line or None, record.importer, statement), names
 
-    def _kept(self, load: Load) -> Load:
+    def _kept(self, load: "Load") -> "Load":
         """The nearest ancestor that is in the trace."""
         while id(load) not in self._ids and load.parent is not None:
             load = load.parent
         return load
 
-    def _id(self, load: Load | None) -> int | None:
+    def _id(self, load: "Load | None") -> int | None:
         return self._ids.get(id(self._kept(load))) if load is not None else None
 
-    def _thread(self, state: ThreadState) -> ThreadRef:
+    def _thread(self, state: "ThreadState") -> "ThreadRef":
         found = self._refs.get(state.serial)
         if found is None:
             name = state.name or thread_name(state.ident)
@@ -223,7 +224,7 @@ class _Builder:
 
     # header --------------------------------------------------------------------------------
 
-    def header(self, records: tuple[ImportRecord, ...]) -> dict[str, Any]:
+    def header(self, records: "tuple[ImportRecord, ...]") -> "dict[str, Any]":
         facts, recorder = self._facts, self._recorder
         header: dict[str, Any] = {
             "type": "trace",
@@ -276,21 +277,21 @@ def not_observed(mode: str) -> list[str]:
     return _UNSEEN["finder" if mode == "finder" else "probes"]
 
 
-def _finder_outcome(load: Load) -> str | None:
+def _finder_outcome(load: "Load") -> str | None:
     if getattr(load.module_spec, "_initializing", False):
         return None
     module = sys.modules.get(load.name)
-    spec = _namespace(module).get("__spec__") if isinstance(module, type(sys)) else None
+    spec = namespace_of(module).get("__spec__") if isinstance(module, type(sys)) else None
     return "ok" if spec is load.module_spec else None
 
 
-def _name(found: Any) -> str | None:
+def _name(found: "Any") -> str | None:
     if found is None or found is type(None):
         return None
     return str(getattr(found, "__qualname__", type(found).__qualname__))
 
 
-def _bytecode(load: Load) -> Any:
+def _bytecode(load: "Load") -> "Any":
     if load.loader is None or load.adopted:
         return None
     if load.compiled:
@@ -302,7 +303,7 @@ def _bytecode(load: Load) -> Any:
     return "unknown"
 
 
-def _error(caught: Caught | None) -> dict[str, Any] | None:
+def _error(caught: "Caught | None") -> "dict[str, Any] | None":
     if caught is None:
         return None
     error = {"type": caught.type}
@@ -311,7 +312,11 @@ def _error(caught: Caught | None) -> dict[str, Any] | None:
     return error
 
 
-def versions(origins: Any) -> dict[str, str]:
+def _refused(request: "Request") -> "dict[str, Any] | None":
+    return {"type": _compat.DeadlockError.__name__} if request.deadlock == "raised" else None
+
+
+def versions(origins: "Any") -> dict[str, str]:
     """Distribution -> version, of those whose top-level modules were imported.
 
     From the folders beside the modules, not `importlib.metadata`, whose import would cost more.
@@ -336,7 +341,7 @@ def versions(origins: Any) -> dict[str, str]:
                 continue
             name, _, version = entry[: -len(".dist-info")].rpartition("-")
             provided = {name.lower().replace("-", "_")}
-            listed = _read(os.path.join(folder, entry, "top_level.txt"))
+            listed = read(os.path.join(folder, entry, "top_level.txt"))
             if listed:
                 provided = {line.strip().lower() for line in listed.splitlines()}
             if provided & names:

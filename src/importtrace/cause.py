@@ -3,8 +3,6 @@
 No dataclass: `explain()` must work where a file of the user's stands in front of `inspect` or `re`.
 """
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -39,17 +37,17 @@ class Cause:
     name: str | None
     summary: str | None
     message: str | None
-    chain: tuple[dict[str, Any], ...]
-    cycle: tuple[dict[str, Any], ...] | None
-    partial: dict[str, Any] | None
-    bound_at: dict[str, Any] | None
-    root: dict[str, Any] | None
-    waits: tuple[dict[str, Any], ...] | None
-    caught_at: dict[str, Any] | None
+    chain: "tuple[dict[str, Any], ...]"
+    cycle: "tuple[dict[str, Any], ...] | None"
+    partial: "dict[str, Any] | None"
+    bound_at: "dict[str, Any] | None"
+    root: "dict[str, Any] | None"
+    waits: "tuple[dict[str, Any], ...] | None"
+    caught_at: "dict[str, Any] | None"
     fingerprint: str | None
     hint: str | None
 
-    def __init__(self, **facts: Any) -> None:
+    def __init__(self, **facts: "Any") -> None:
         for name in self.__slots__:
             value = facts.get(name)
             if name in ("chain", "cycle", "waits") and value is not None:
@@ -74,11 +72,11 @@ class Cause:
         return f"<Cause {self.kind}: {self.summary}>"
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
+    def from_dict(cls, data: "dict[str, Any]") -> "Self":
         """Ignores keys that it does not know; raises KeyError without a kind."""
         return cls(**{**data, "kind": data["kind"]})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> "dict[str, Any]":
         """The contract's shape; absent keys were not observed."""
         out: dict[str, Any] = {}
         for key in _ORDER:

@@ -5,8 +5,6 @@ stop the program that inherited it, so it is reported on stderr and its default 
 argument is the caller's mistake and raises ConfigError.
 """
 
-from __future__ import annotations
-
 import sys
 
 TYPE_CHECKING = False
@@ -55,7 +53,7 @@ class Config:
     redact: frozenset[str]
 
 
-def _choice(*allowed: str) -> Callable[[object], str]:
+def _choice(*allowed: str) -> "Callable[[object], str]":
     def parse(value: object) -> str:
         if value not in allowed:
             raise ValueError(f"must be one of {', '.join(allowed)}")
@@ -64,7 +62,7 @@ def _choice(*allowed: str) -> Callable[[object], str]:
     return parse
 
 
-def _number(least: int) -> Callable[[object], int]:
+def _number(least: int) -> "Callable[[object], int]":
     def parse(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise ValueError("must be a whole number")
@@ -104,7 +102,7 @@ def _redact(value: object) -> frozenset[str]:
 
 
 # name: (default, parser)
-_SETTINGS: dict[str, tuple[object, Callable[[object], object]]] = {
+_SETTINGS: "dict[str, tuple[object, Callable[[object], object]]]" = {
     "file": (None, _path),
     "mode": ("auto", _choice(*MODES)),
     "log": ("info", _choice(*LOGS)),
@@ -117,7 +115,7 @@ _SETTINGS: dict[str, tuple[object, Callable[[object], object]]] = {
 }
 
 
-def resolve(arguments: Mapping[str, object], environ: Mapping[str, str]) -> Config:
+def resolve(arguments: "Mapping[str, object]", environ: "Mapping[str, str]") -> "Config":
     """The settings in force. ``arguments`` holds only what the caller gave (None: not given)."""
     from importtrace.errors import ConfigError
 

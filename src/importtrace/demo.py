@@ -65,15 +65,16 @@ be loaded again, and now as a whole, comes too late for all three.
 THE_DEADLOCK = """\
 This Python does not hand out a half-built module here. warm-up-2 holds the lock
 of exceptions_agent and waits for the package; warm-up-1 holds the package and
-comes to need exceptions_agent. Neither can go on, so Python ends the wait of one
-of them with _DeadlockError. The others are then served.
+comes to need exceptions_agent. Neither can go on, so Python ends the wait of
+one of them with _DeadlockError. The others are then served.
 """
 
 NO_FAILURE = """\
 On this Python all three threads are served. It takes the lock of the package
-before that of the module in it, so warm-up-2 waits before it holds anything that
-warm-up-1 could need, and there is nothing to break. Older releases fail: 3.11.7
-to 3.13.0 with three different errors, 3.13.18 and 3.14.10 with _DeadlockError.
+before that of the module in it, so warm-up-2 waits before it holds anything
+that warm-up-1 could need, and there is nothing to break. Older releases fail:
+3.11.7, 3.12.1 and 3.13.0 with three different errors, 3.13.18 and 3.14.10 with
+_DeadlockError.
 """
 
 THE_REMEDY = """\

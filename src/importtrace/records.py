@@ -16,6 +16,32 @@ Kind = Literal["load", "request"]
 Outcome = Literal["ok", "failed", "partial", "waited"]
 
 
+KINDS = frozenset(("load", "request"))
+OUTCOMES = frozenset(("ok", "failed", "partial", "waited"))
+
+# What a line on disk must hold; every other key holds text.
+_INTEGERS = frozenset(("id", "parent", "of", "harmless_requests"))
+_OBJECTS = frozenset(("thread", "importer", "held_by", "error", "cause"))
+_LISTS = frozenset(("names", "bound_names"))
+_FLAGS = frozenset(("handled", "implied", "reload"))
+
+
+def _check(key: str, value: Any) -> None:
+    """Raises TypeError where a key of a record has a value of another kind than the contract's."""
+    if key.endswith("_ns") or key in _INTEGERS:
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    elif key in _OBJECTS:
+        fits = isinstance(value, dict)
+    elif key in _LISTS:
+        fits = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    elif key in _FLAGS:
+        fits = isinstance(value, bool)
+    else:
+        fits = isinstance(value, str)
+    if not fits:
+        raise TypeError(f"{key} is {type(value).__name__}")
+
+
 def _drop_none(pairs: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in pairs.items() if value is not None}
 
@@ -33,7 +59,10 @@ class ThreadRef:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        return cls(id=data["id"], name=data.get("name"), serial=data.get("serial"))
+        thread = cls(id=data["id"], name=data.get("name"), serial=data.get("serial"))
+        if not isinstance(thread.id, int) or not isinstance(thread.serial, int | None):
+            raise TypeError("thread has no integer id")
+        return thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +144,11 @@ class ImportRecord:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Raises KeyError or TypeError for a line that is not an import record."""
         known = {spec.name for spec in fields(cls)}
-        values = {key: value for key, value in data.items() if key in known}
+        values = {key: value for key, value in data.items() if key in known and value is not None}
+        for key, value in values.items():
+            _check(key, value)
+        if values["kind"] not in KINDS or values.get("outcome", "ok") not in OUTCOMES:
+            raise ValueError("unknown kind or outcome")
         values["thread"] = ThreadRef.from_dict(data["thread"])
         if "importer" in values:
             values["importer"] = Importer.from_dict(values["importer"])

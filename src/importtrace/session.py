@@ -4,8 +4,7 @@ Installing places the seams and nothing else. The trace is delivered (file, log,
 start-up is over: at `mark_ready()`, at a server's ready point, after an uncaught error, or at exit.
 """
 
-from __future__ import annotations
-
+import contextlib
 import sys
 from time import perf_counter_ns as clock
 from time import time_ns
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
     from importtrace.records import Trace
 
 _process = Process()
-_current: Session | None = None
+_current: "Session | None" = None
 
 
 class Session:
     """Tracing, from `install()` to `uninstall()`. Also a context manager."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: "Config") -> None:
         self.config = config
         self.mode = _mode(config.mode)
         self._recorder = Recorder(config.max_records)
@@ -45,6 +44,8 @@ class Session:
         self._ready: tuple[int, str] | None = None
         self._uncaught = False
         self._broken: str | None = None
+        self._owner = ""  # the pid to which a file name without {pid} belongs
+        self._file: str | None = None
         self._delivery: Any = None  # a lock that the delivering thread holds
         self._forked = False
         self._parent_pid: int | None = None
@@ -57,6 +58,9 @@ class Session:
         _process.register()
         self._epoch_ns = time_ns()
         self._recorder.started_at = clock()
+        environment = _environment()
+        self._owner = environment.get("IMPORTTRACE_FILE_OWNER") or str(_pid())
+        self._file = self.config.file
         if self.mode == "finder":
             self._finder = TracingFinder(self._recorder, self._stop_tracing)
         else:
@@ -67,7 +71,7 @@ class Session:
             if self.mode == "auto":
                 self._finder = FindStamp(self._recorder)
         if self._finder is not None:
-            sys.meta_path.insert(0, self._finder)  # type: ignore[arg-type]
+            sys.meta_path.insert(0, self._finder)
         self._hooks.place(POINTS)
         _process.before_fork = self._before_fork
         _process.after_fork = self._after_fork
@@ -100,33 +104,37 @@ class Session:
                 _current = None
             self._stop()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         value: BaseException | None,
-        tb: TracebackType | None,
+        tb: "TracebackType | None",
     ) -> None:
         self.uninstall()
 
     # looking -------------------------------------------------------------------------------
 
-    def trace(self) -> Trace:
+    def trace(self) -> "Trace":
         """What was recorded so far: an immutable `Trace`."""
         return self._snapshot("snapshot")
 
-    def explain(self, error: BaseException) -> Cause | None:
+    def explain(self, error: BaseException) -> "Cause | None":
         """The cause of an exception; None if no import has to do with it. From any thread, at any time."""
         data = self._failures.explain(error)
         if data is None:
             return None
-        from importtrace.cause import Cause
-
+        state = self._recorder.state()
+        state.muted += 1
+        try:
+            from importtrace.cause import Cause
+        finally:
+            state.muted -= 1
         return Cause.from_dict(data)
 
-    def _snapshot(self, end: str) -> Trace:
+    def _snapshot(self, end: str) -> "Trace":
         state = self._recorder.state()
         state.muted += 1
         try:
@@ -197,17 +205,26 @@ class Session:
             trace = self._snapshot(end)
             from importtrace.exporters import deliver
 
+            if self._file is not None:
+                from importtrace.naming import trace_path
+
+                self.config.file = trace_path(self._file, trace.header["pid"], self._owner)
+
             deliver(trace, self.config, at_exit=at_exit)
         except Exception as error:
             warn(f"the trace was not delivered ({type(error).__name__}: {error})")
         finally:
             state.muted -= 1
+            _keep_interrupt()
 
     # forks ---------------------------------------------------------------------------------
 
     def _before_fork(self) -> None:
         # A live thread makes os.fork() warn on 3.12+, and an error of it under -W error.
         self._join_delivery()
+        exporters: Any = sys.modules.get("importtrace.exporters")
+        if exporters is not None:
+            exporters.before_fork()
 
     def _after_fork(self) -> None:
         """The child is a process of its own: its record begins here, with what this thread has open."""
@@ -219,6 +236,19 @@ class Session:
         self._delivery = None
         self._forked = True
         self._parent_pid = system.getppid()
+
+
+def _pid() -> int:
+    system: Any = sys.modules.get("posix") or sys.modules.get("nt")
+    return int(system.getpid())
+
+
+def _keep_interrupt() -> None:
+    """CPython ends by SIGINT if the last text that it ran was interrupted (run_eval_code_obj), and
+    forgets it when text is run afterwards; delivering runs some, dataclasses are made so."""
+    if isinstance(getattr(sys, "last_value", None), KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")
 
 
 def _mode(wanted: str) -> str:
@@ -237,7 +267,7 @@ def _mode(wanted: str) -> str:
 
 def install(
     *,
-    file: Any = None,
+    file: "Any" = None,
     mode: str | None = None,
     log: str | None = None,
     spans: str | None = None,
@@ -245,8 +275,8 @@ def install(
     max_spans: int | None = None,
     long_wait_ms: int | None = None,
     export_timeout_s: int | None = None,
-    redact: Any = None,
-) -> Session:
+    redact: "Any" = None,
+) -> "Session":
     """Start recording imports; returns the session, the one that runs already if there is one.
 
     Arguments override `IMPORTTRACE_*` variables (docs/configuration.md). Raises ConfigError for an
@@ -292,12 +322,12 @@ def uninstall() -> None:
         _current.uninstall()
 
 
-def trace() -> Trace:
+def trace() -> "Trace":
     """What was recorded so far. Raises ImportTraceError if nothing is installed."""
     return _session().trace()
 
 
-def explain(error: BaseException) -> Cause | None:
+def explain(error: BaseException) -> "Cause | None":
     """The cause of an exception; None if no import has to do with it, or nothing is installed."""
     return _current.explain(error) if _current is not None else None
 
@@ -308,7 +338,7 @@ def mark_ready(reason: str = "explicit") -> None:
         _current.mark_ready(reason)
 
 
-def _session() -> Session:
+def _session() -> "Session":
     if _current is None:
         from importtrace.errors import ImportTraceError
 

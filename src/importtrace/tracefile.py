@@ -7,6 +7,7 @@ is listed in ``Trace.problems``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any
@@ -18,7 +19,8 @@ from importtrace.records import SCHEMA, ImportRecord, Trace
 def dumps(trace: Trace) -> str:
     """The trace as the text of a file."""
     lines = [trace.header, *(record.to_dict() for record in trace.records)]
-    return "".join(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines)
+    # ASCII: paths may hold lone surrogates and line separators, which only escapes carry safely
+    return "".join(json.dumps(line, default=str) + "\n" for line in lines)
 
 
 def write(trace: Trace, path: str) -> None:
@@ -28,15 +30,12 @@ def write(trace: Trace, path: str) -> None:
     """
     temporary = f"{path}.{os.getpid()}.part"
     try:
-        # surrogateescape: a path name on disk need not be UTF-8
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as out:
+        with open(temporary, "w", encoding="utf-8") as out:
             out.write(dumps(trace))
         os.replace(temporary, path)
     except BaseException:
-        try:
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
-        except OSError:
-            pass
         raise
 
 
@@ -52,8 +51,14 @@ def read(path: str) -> Trace:
 
 def parse(text: str, name: str) -> Trace:
     """As ``read``, from text; ``name`` is used in messages."""
-    lines = text.splitlines()
-    header = _object(lines[0]) if lines else None
+    if not text.strip():
+        raise TraceFileError(
+            f"{name!r} is empty: the process has not written its trace, or was killed; "
+            'make one with "importtrace run -o FILE …"'
+        )
+    # not splitlines(): other writers may leave U+2028 and its like unescaped in a string
+    lines = text.removesuffix("\n").split("\n")
+    header = _object(lines[0])
     if header is None or header.get("type") != "trace" or not isinstance(header.get("start"), int):
         raise TraceFileError(
             f"{name!r} is not an importtrace file: its first line is no trace header; "

@@ -116,7 +116,7 @@ def test_notes(case: Case, mode: str) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.fails], ids=lambda case: case.id)
 def test_fingerprint_is_the_same_in_another_process(case: Case) -> None:
-    """Two processes, two modes, one cause: one fingerprint. Failures of one program differ."""
+    """Two processes, two modes, one cause: one fingerprint."""
     prints = []
     for mode in MODES:
         errors = result_of(case, mode)["errors"]

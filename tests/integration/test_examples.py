@@ -249,7 +249,7 @@ def test_a_deadlock_is_told_as_lock_order(
     cause = causes["warm-up-1"]
     assert cause["kind"] == "lock_order"
     waits = {(wait["thread"]["name"], wait["held_by"]["name"]) for wait in cause["waits"]}
-    assert waits == {("warm-up-1", "warm-up-2"), ("warm-up-2", "warm-up-1")}
+    assert waits >= {("warm-up-1", "warm-up-2"), ("warm-up-2", "warm-up-1")}
 
 
 @pytest.mark.skipif(expected() not in (NOTHING, None), reason="it fails on this release")

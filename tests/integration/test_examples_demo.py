@@ -47,6 +47,13 @@ def test_it_fits_a_terminal(told: str) -> None:
     assert os.fspath(demo.find_example()) not in told
 
 
+def test_every_lesson_fits_a_terminal() -> None:
+    """Those for other releases, too, which this interpreter does not print."""
+    texts = [value for name, value in vars(demo).items() if name.isupper() and "\n" in str(value)]
+    assert demo.THE_DEADLOCK in texts
+    assert max(len(line) for text in texts for line in text.splitlines()) <= 80
+
+
 def test_it_shows_what_the_service_printed(told: str) -> None:
     """The log is that of a service of which this interpreter made what it makes of it."""
     service = demo.find_example() / "service.py"

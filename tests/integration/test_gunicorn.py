@@ -53,15 +53,16 @@ def test_each_worker_has_a_trace_of_its_own(options: tuple[str, ...], tmp_path: 
     for trace in ready:
         assert ("api.models" in trace.modules) is not preloaded
         assert 0 < trace.header["ready_ns"] < START_S * 1e9
-        failed = [record for record in trace.records if record["outcome"] == "failed"]
-        assert [record for record in failed if not record["handled"]] == []
+        # what a request imports for itself comes later
+        start_up = [r for r in trace.records if r["start_ns"] < trace.header["ready_ns"]]
+        assert [r for r in start_up if r["outcome"] == "failed" and not r["handled"]] == []
     assert "importtrace:" not in log
 
 
 def test_a_worker_that_cannot_import_its_application_says_why(tmp_path: Path) -> None:
     """gunicorn's log holds the explanation, and it ends as it does without us."""
-    (tmp_path / "service.py").write_text("from settings_of_service import DEBUG, SECRET\n")
-    (tmp_path / "settings_of_service.py").write_text("from service import NAME\n\nDEBUG = SECRET = 1\n")
+    (tmp_path / "service.py").write_text("from limits import LIMIT\n\nNAME = 'service'\n")
+    (tmp_path / "limits.py").write_text("from service import NAME\n\nLIMIT = len(NAME)\n")
     ends = []
     for traces in (None, tmp_path):
         env = servers.environment(traces, "notes", IMPORTTRACE_LOG="off")
@@ -73,6 +74,11 @@ def test_a_worker_that_cannot_import_its_application_says_why(tmp_path: Path) ->
     assert code == code_without == 3
     assert "[circular]" in log
     assert "[circular]" not in log_without
+
+
+def test_undo_restores_the_method_itself() -> None:
+    """By identity; and what somebody else has put around ours since stays."""
+    servers.check_undo("gunicorn", "gunicorn.workers.base", "Worker", "notify")
 
 
 def test_the_spans_of_all_workers_are_received(tmp_path: Path, agent: Agent) -> None:

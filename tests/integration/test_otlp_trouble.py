@@ -75,10 +75,37 @@ def test_a_hanging_endpoint(tmp_path, protocol):
     assert seconds < 12
 
 
+def test_a_fork_that_began_before_the_child_did(tmp_path):
+    """Its hooks found nothing to pause: afterwards one thread minds the child, not two."""
+    code = """
+import threading
+from importtrace.exporters import child
+exporters.deliver(trace, config, at_exit=False)
+child._after_in_parent()
+minding = [thread for thread in threading.enumerate() if thread.name == "importtrace-ship"]
+assert len(minding) == 1, minding
+exporters.before_fork()
+assert threading.active_count() == 1
+child._after_in_parent()
+exporters.deliver(trace, config, at_exit=True)
+"""
+    with _listening() as port:
+        endpoint = f"http://127.0.0.1:{port}"
+        process = start(
+            tmp_path,
+            TRACE,
+            code,
+            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+            IMPORTTRACE_EXPORT_TIMEOUT_S="2",
+        )
+        err, _ = _one_line(process)
+    assert "not sent" in err
+
+
 def test_the_ready_mark_does_not_wait_for_a_hanging_endpoint(tmp_path):
     """The program goes on at once, forks without a warning, and keeps no zombie."""
     code = """
-import time, warnings
+import threading, time, warnings
 warnings.simplefilter("error")
 begun = time.monotonic()
 exporters.deliver(trace, config, at_exit=False)
@@ -87,6 +114,8 @@ child = os.fork()
 if child == 0:
     os._exit(7)
 assert os.waitpid(child, 0)[1] >> 8 == 7
+minding = [thread for thread in threading.enumerate() if thread.name == "importtrace-ship"]
+assert len(minding) == 1, minding
 print("still running", flush=True)
 exporters.deliver(trace, config, at_exit=True)
 try:

@@ -70,3 +70,35 @@ def test_an_import_error_in_a_router_is_explained_in_the_log(tmp_path: Path) -> 
     stands, would_bind = "from shop.pricing import price", 'CURRENCY = "EUR"'
     assert f"{orders}, line {lines.index(stands) + 1}" in explanation
     assert f"line {lines.index(would_bind) + 1}" in explanation
+
+
+def test_undo_restores_the_method_itself() -> None:
+    """By identity; and what somebody else has put around ours since stays."""
+    servers.check_undo("uvicorn", "uvicorn.server", "Server", "startup")
+
+
+def test_a_failing_start_up_looks_as_without_us(tmp_path: Path) -> None:
+    """An exception that passes the ready point has no frame of ours, and marks nothing."""
+    code = """
+import asyncio, sys, traceback, uvicorn.server
+from importtrace.integrations import uvicorn as integration
+
+class Lifespan:
+    should_exit = False
+    async def startup(self):
+        raise RuntimeError("no database")
+
+def files():
+    server = uvicorn.server.Server(uvicorn.Config("x:y"))
+    server.lifespan = Lifespan()
+    try:
+        asyncio.run(server.startup())
+    except RuntimeError as error:
+        return [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+
+marks = []
+without = files()
+integration.patch(uvicorn.server, marks.append)
+print(files() == without, marks)
+"""
+    assert servers.python_with_us(code) == "True []\n"

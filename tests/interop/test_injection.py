@@ -17,8 +17,8 @@ from importtrace.inject import SITE
 
 PACKAGE = Path(SITE).parent.parent
 
-# What a program can see of how it was started. Taken out of sys.modules are ours, and those that are
-# compiled into the interpreter, which nothing of the program's can be.
+# What a program can see of how it was started. Taken out of sys.modules are ours, and those that
+# are compiled into the interpreter, which nothing of the program's can be.
 FACTS = """
 import sys
 builtin = set(sys.builtin_module_names)

@@ -113,7 +113,7 @@ def test_a_program_on_stdin(program: Path) -> None:
 def test_a_file_beside_the_script_shadows_as_it_does_without_us(program: Path) -> None:
     """Nothing that we or runpy would load stands in front of the program's own types.py.
 
-    -I is for our own interpreter: ``python -m`` by itself would take runpy's types from this folder.
+    -I is for our own interpreter: ``python -m`` would take runpy's own types from this folder.
     """
     for name in ("types", "argparse", "json", "config"):
         (program / f"{name}.py").write_text("where = 'the one beside the script'\n")
@@ -327,6 +327,6 @@ def test_each_process_has_a_file_of_its_own(
     template: str, pid: int, owner: str | None, path: str
 ) -> None:
     """{pid} is filled in; without it, all but the owner of the name add their pid."""
-    from importtrace.inject.naming import trace_path
+    from importtrace.naming import trace_path
 
     assert trace_path(template, pid, owner) == path

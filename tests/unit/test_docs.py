@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import importtrace
-from importtrace import config, errors
-from importtrace.inject import startup_file
+from importtrace import config
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -73,13 +72,14 @@ def test_settings_are_the_arguments_of_install() -> None:
     assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
 
 
-def _error_classes() -> list[type[errors.ImportTraceError]]:
-    found = [errors.ImportTraceError, startup_file.StartupFileError]
-    found += [
-        value
-        for value in vars(errors).values()
-        if isinstance(value, type) and issubclass(value, errors.ImportTraceError)
-    ]
+def _slugs() -> dict[str, str]:
+    """slug: class, of every error class in the package, wherever it is defined."""
+    package = Path(importtrace.__file__).parent
+    found: dict[str, str] = {}
+    for source in package.rglob("*.py"):
+        text = source.read_text(encoding="utf-8")
+        pairs = re.findall(r'^class (\w+)\(.*\):(?:\n(?:    .*)?)*?\n    slug = "(.+)"', text, re.M)
+        found.update({slug: name for name, slug in pairs})
     return found
 
 
@@ -87,12 +87,15 @@ def test_every_slug_is_explained() -> None:
     """docs/messages.md has a paragraph for each slug, which names the class, and for no other."""
     page = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
     paragraphs = dict(re.findall(r"^## (\S+)\n\n`(\w+)`", page, re.MULTILINE))
-    assert paragraphs == {kind.slug: kind.__name__ for kind in _error_classes()}
+    assert {"error", "bad-setting"} <= _slugs().keys()
+    assert paragraphs == _slugs()
 
 
 def _commands(page: Path) -> set[str]:
     text = page.read_text(encoding="utf-8")
-    return set(re.findall(r"(?:^|`)\s*(?:python -m )?importtrace ([a-z]+)\b", text, re.MULTILINE))
+    blocks = re.findall(r"^```\w*\n(.*?)^```|`([^`\n]+)`", text, re.MULTILINE | re.DOTALL)
+    code = "\n".join(part for block in blocks for part in block)
+    return set(re.findall(r"^\s*(?:python -m )?importtrace ([a-z]+)\b", code, re.MULTILINE))
 
 
 def test_commands_named_exist() -> None:
@@ -122,7 +125,7 @@ def test_tasks_named_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for page in PROSE:
         text = page.read_text(encoding="utf-8")
-        assert set(re.findall(r"python dev\.py (\w+)", text)) <= tasks | {"TASK"}
+        assert set(re.findall(r"python3? dev\.py (\w+)", text)) <= tasks | {"TASK"}
         for name in re.findall(r"`make (\w+)", text) + re.findall(r"^make (\w+)", text, re.M):
             assert re.search(rf"^[\w ]*\b{name}\b[\w ]*:", makefile, re.MULTILINE), name
     assert {"demo", "test"} <= tasks

@@ -4,8 +4,6 @@ Stdlib-free, since it is filled in inside a failing import. None and empty mean 
 Threads are `{"id", "name"}` as in the contract.
 """
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +16,7 @@ class Frame:
     __slots__ = ("body", "file", "line", "module", "thread")
 
     def __init__(
-        self, file: str, line: int, module: str | None, body: bool, thread: dict[str, Any]
+        self, file: str, line: int, module: str | None, body: bool, thread: "dict[str, Any]"
     ) -> None:
         self.file = file
         self.line = line
@@ -35,7 +33,7 @@ class OpenLoad:
     def __init__(
         self,
         module: str,
-        thread: dict[str, Any],
+        thread: "dict[str, Any]",
         own: bool,
         state: str,
         file: str | None,
@@ -63,9 +61,9 @@ class Earlier:
         file: str | None,
         line: int | None,
         importer: str | None,
-        thread: dict[str, Any],
+        thread: "dict[str, Any]",
         own: bool,
-        root: dict[str, Any],
+        root: "dict[str, Any]",
     ) -> None:
         self.module = module
         self.name = name
@@ -85,11 +83,11 @@ class HandOut:
     def __init__(
         self,
         module: str,
-        builder: dict[str, Any] | None,
+        builder: "dict[str, Any] | None",
         own: bool,
         deadlock: bool,
         waited_ms: float,
-        failed: Earlier | None,
+        failed: "Earlier | None",
         file: str | None,
         line: int,
     ) -> None:
@@ -115,8 +113,8 @@ class Failure:
         "frames",
         "handout",
         "handouts",
-        "left_by",
         "import_error",
+        "left_by",
         "load",
         "message",
         "missing",
@@ -140,7 +138,7 @@ class Failure:
         "waits",
     )
 
-    def __init__(self, type_name: str, message: str | None, thread: dict[str, Any]) -> None:
+    def __init__(self, type_name: str, message: str | None, thread: "dict[str, Any]") -> None:
         self.type = type_name
         self.message = message
         self.thread = thread
@@ -169,7 +167,8 @@ class Failure:
         self.waits: list[dict[str, Any]] = []
         self.twins: dict[str, str] = {}  # module -> another name of the same file
         self.same_file: dict[str, str] = {}  # loaded modules of one file, by two names
-        self.types: dict[str, tuple[str, str]] = {}  # variable -> (module, name) of its class
+        # variable -> (module, name) of its class and its bases
+        self.types: dict[str, tuple[tuple[str, str], ...]] = {}
         self.path: tuple[str, ...] = ()  # sys.path
         self.parent_path: tuple[str, ...] = ()
 
@@ -179,16 +178,16 @@ class Files:
 
     def __init__(
         self,
-        read: Callable[[str], str | None],
-        names: Callable[[str], list[str]],
-        file_of: Callable[[str], str | None],
+        read: "Callable[[str], str | None]",
+        names: "Callable[[str], list[str]]",
+        file_of: "Callable[[str], str | None]",
     ) -> None:
         self.text = read
         self.names = names
         self.file_of = file_of  # the file of a loaded module
         self._sources: dict[str, Any] = {}
 
-    def source(self, file: str | None) -> Any:
+    def source(self, file: str | None) -> "Any":
         """The file's `statements.Source`, or None where there is no text."""
         from importtrace.analysis.statements import Source
 

@@ -4,15 +4,14 @@ Pure and stdlib-free, as `causes`. Evidence is a failure that was recorded, and 
 stands in the body of that very `try`.
 """
 
-from __future__ import annotations
-
-from importtrace.analysis.facts import Earlier, Files, Frame
 from importtrace.analysis.statements import Source, statements, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from importtrace.analysis.facts import Earlier, Files, Frame
 
 
 class Swallowed:
@@ -23,9 +22,9 @@ class Swallowed:
     def __init__(
         self,
         name: str,
-        earlier: Earlier,
-        caught_at: dict[str, Any] | None,
-        bound_at: dict[str, Any] | None,
+        earlier: "Earlier",
+        caught_at: "dict[str, Any] | None",
+        bound_at: "dict[str, Any] | None",
     ) -> None:
         self.name = name
         self.earlier = earlier
@@ -34,8 +33,8 @@ class Swallowed:
 
 
 def swallowed(
-    source: Source | None, file: str | None, name: str, earlier: list[Earlier]
-) -> Swallowed | None:
+    source: "Source | None", file: str | None, name: str, earlier: "list[Earlier]"
+) -> "Swallowed | None":
     """The caught failure that kept `name` from being bound in this file."""
     if source is None or file is None:
         return None
@@ -51,8 +50,8 @@ def swallowed(
 
 
 def replaced(
-    source: Source | None, file: str | None, name: str, earlier: list[Earlier]
-) -> Swallowed | None:
+    source: "Source | None", file: str | None, name: str, earlier: "list[Earlier]"
+) -> "Swallowed | None":
     """The caught failure whose handler bound `name` to something else."""
     if source is None or file is None:
         return None
@@ -66,7 +65,7 @@ def replaced(
     return None
 
 
-def guard(files: Files, where: Frame, earlier: list[Earlier]) -> Swallowed | None:
+def guard(files: "Files", where: "Frame", earlier: "list[Earlier]") -> "Swallowed | None":
     """For a `raise` under `if not HAS_X:` or `if module.x is None:`, the failure that set it."""
     for test in _conditions(files.source(where.file), where.line):
         for reference in _references(test):
@@ -76,22 +75,22 @@ def guard(files: Files, where: Frame, earlier: list[Earlier]) -> Swallowed | Non
     return None
 
 
-def names_tested(source: Source | None, line: int) -> set[str]:
+def names_tested(source: "Source | None", line: int) -> set[str]:
     """The names in the conditions around the `raise` on `line`."""
     return {name for test in _conditions(source, line) for name, _ in _references(test)}
 
 
-def instances_tested(source: Source | None, line: int) -> Iterator[tuple[str, str]]:
+def instances_tested(source: "Source | None", line: int) -> "Iterator[tuple[str, str]]":
     """(variable, class) of every `isinstance(variable, class)` around the `raise` on `line`."""
     for test in _conditions(source, line):
         for part in walk(test):
             if type(part).__name__ == "Call" and getattr(part.func, "id", None) == "isinstance":
-                names = [getattr(argument, "id", None) for argument in part.args]
-                if len(names) == 2 and all(names):
+                names = [str(argument.id) for argument in part.args if hasattr(argument, "id")]
+                if len(names) == 2:
                     yield names[0], names[1]
 
 
-def _conditions(source: Source | None, line: int) -> Iterator[Any]:
+def _conditions(source: "Source | None", line: int) -> "Iterator[Any]":
     if source is None:
         return
     for node, around in statements(source.tree, into_functions=True):
@@ -102,8 +101,8 @@ def _conditions(source: Source | None, line: int) -> Iterator[Any]:
 
 
 def none_guard(
-    files: Files, where: Frame, attribute: str, earlier: list[Earlier]
-) -> Swallowed | None:
+    files: "Files", where: "Frame", attribute: str, earlier: "list[Earlier]"
+) -> "Swallowed | None":
     """For `x.attribute` on None, the failure whose handler set `x` to None."""
     source = files.source(where.file)
     node = source.node(where.line) if source is not None else None
@@ -116,7 +115,7 @@ def none_guard(
     return None
 
 
-def catches(source: Source | None, line: int, name: str) -> bool:
+def catches(source: "Source | None", line: int, name: str) -> bool:
     """Whether `line` stands in a `try` that has a handler for a class of this name."""
     if source is None:
         return False
@@ -133,7 +132,7 @@ def catches(source: Source | None, line: int, name: str) -> bool:
     return False
 
 
-def caught_around(source: Source | None, file: str, line: int) -> dict[str, Any] | None:
+def caught_around(source: "Source | None", file: str, line: int) -> "dict[str, Any] | None":
     """The handler of the innermost `try` whose body `line` stands in."""
     found = None
     if source is not None:
@@ -143,7 +142,7 @@ def caught_around(source: Source | None, file: str, line: int) -> dict[str, Any]
     return found
 
 
-def handler(node: Any, file: str) -> dict[str, Any] | None:
+def handler(node: "Any", file: str) -> "dict[str, Any] | None":
     """The first handler of a `try` that catches an ImportError; that is where it was caught."""
     for one in node.handlers:
         names = {getattr(part, "id", getattr(part, "attr", None)) for part in walk(one.type)}
@@ -155,7 +154,7 @@ def handler(node: Any, file: str) -> dict[str, Any] | None:
 _CATCHES = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
-def _references(node: Any) -> Iterator[tuple[str, str | None]]:
+def _references(node: "Any") -> "Iterator[tuple[str, str | None]]":
     """(name, None) of a plain name, (module alias, name) of `alias.name`."""
     for part in walk(node):
         if type(part).__name__ == "Attribute" and type(part.value).__name__ == "Name":
@@ -165,8 +164,8 @@ def _references(node: Any) -> Iterator[tuple[str, str | None]]:
 
 
 def _missing(
-    files: Files, where: Frame, reference: tuple[str, str | None], earlier: list[Earlier]
-) -> Swallowed | None:
+    files: "Files", where: "Frame", reference: tuple[str, str | None], earlier: "list[Earlier]"
+) -> "Swallowed | None":
     """As `swallowed` or `replaced`, also where the name comes from a module that has the `try`."""
     name, attribute = reference
     source = files.source(where.file)
@@ -196,7 +195,7 @@ def _missing(
     return None
 
 
-def package_of(where: Frame) -> str | None:
+def package_of(where: "Frame") -> str | None:
     """The package that a file's relative imports start from."""
     if where.module is None or where.module == "__main__":
         return None
@@ -205,7 +204,9 @@ def package_of(where: Frame) -> str | None:
     return where.module.rpartition(".")[0] or None
 
 
-def _failed_in(node: Any, file: str, earlier: list[Earlier], upto: int | None) -> Earlier | None:
+def _failed_in(
+    node: "Any", file: str, earlier: "list[Earlier]", upto: int | None
+) -> "Earlier | None":
     first = node.body[0].lineno
     last = node.body[-1].end_lineno if upto is None else upto
     for failure in earlier:
@@ -214,5 +215,5 @@ def _failed_in(node: Any, file: str, earlier: list[Earlier], upto: int | None) -
     return None
 
 
-def _inside(line: int, body: list[Any]) -> bool:
+def _inside(line: int, body: "list[Any]") -> bool:
     return bool(body[0].lineno <= line <= body[-1].end_lineno)

@@ -1,8 +1,5 @@
 """What source files and folders say about a name or a module. Pure (folders through `files`), stdlib-free."""
 
-from __future__ import annotations
-
-from importtrace.analysis.facts import Failure, Files, Frame
 from importtrace.analysis.guards import package_of
 from importtrace.analysis.statements import Source, _bound_by, absolute, statements
 
@@ -10,9 +7,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from importtrace.analysis.facts import Failure, Files, Frame
+
 
 def would_bind(
-    failure: Failure, files: Files, module: str, name: str, line: int | None
+    failure: "Failure", files: "Files", module: str, name: str, line: int | None
 ) -> tuple[str, int | None]:
     """Whether a module body that stands at `line` was still going to bind `name`.
 
@@ -42,7 +41,7 @@ def would_bind(
     return ("passed" if bindings else "never"), None
 
 
-def asked_at(files: Files, frame: Frame, module: str) -> int | None:
+def asked_at(files: "Files", frame: "Frame", module: str) -> int | None:
     """The line of the import statement above `frame.line` that asks for `module`."""
     source = files.source(frame.file)
     found = None
@@ -62,7 +61,7 @@ def asked_at(files: Files, frame: Frame, module: str) -> int | None:
     return found
 
 
-def sibling(failure: Failure, files: Files) -> tuple[Frame, str] | None:
+def sibling(failure: "Failure", files: "Files") -> "tuple[Frame, str] | None":
     """A body that an importer got in place of its own neighbour: (that body's frame, the neighbour).
 
     Proof: the module that was meant lies in the importer's own folder, further down the path.
@@ -81,17 +80,17 @@ def sibling(failure: Failure, files: Files) -> tuple[Frame, str] | None:
     return None
 
 
-def all_names(source: Source) -> Iterable[str]:
+def all_names(source: "Source") -> "Iterable[str]":
     for node, _ in statements(source.tree):
         yield from _bound_by(node)
 
 
-def submodule(failure: Failure, files: Files, module: str, name: str) -> bool:
+def submodule(failure: "Failure", files: "Files", module: str, name: str) -> bool:
     """Whether `module.name` is a file or folder that could be imported."""
     return any(_find(files, folder, name) for folder in failure.packages.get(module, ()))
 
 
-def other_module(failure: Failure, files: Files, module: str, name: str) -> str | None:
+def other_module(failure: "Failure", files: "Files", module: str, name: str) -> str | None:
     """Another file of this top-level name, further down the path, that does bind `name`."""
     for candidate in _candidates(failure, files, module):
         if candidate.endswith(".py"):
@@ -102,7 +101,7 @@ def other_module(failure: Failure, files: Files, module: str, name: str) -> str 
 
 
 def other_package(
-    failure: Failure, files: Files, module: str, child: str | None = None
+    failure: "Failure", files: "Files", module: str, child: str | None = None
 ) -> str | None:
     """A package of this top-level name further down the path (that has this submodule)."""
     for candidate in _candidates(failure, files, module):
@@ -112,7 +111,7 @@ def other_package(
     return None
 
 
-def _candidates(failure: Failure, files: Files, module: str) -> Iterable[str]:
+def _candidates(failure: "Failure", files: "Files", module: str) -> "Iterable[str]":
     if "." in module:
         return
     own = failure.files.get(module)
@@ -127,7 +126,7 @@ def _candidates(failure: Failure, files: Files, module: str) -> Iterable[str]:
             yield found
 
 
-def _find(files: Files, folder: str, name: str) -> str | None:
+def _find(files: "Files", folder: str, name: str) -> str | None:
     """The file by which `import name` would find it in this folder."""
     entries = files.names(folder)
     if name in entries:
@@ -144,7 +143,7 @@ def _find(files: Files, folder: str, name: str) -> str | None:
     return None
 
 
-def near_module(failure: Failure, files: Files, name: str) -> str | None:
+def near_module(failure: "Failure", files: "Files", name: str) -> str | None:
     """A module with nearly this name, where this one was looked for."""
     parent, _, last = name.rpartition(".")
     found: set[str] = set()
@@ -157,7 +156,7 @@ def near_module(failure: Failure, files: Files, name: str) -> str | None:
     return f"{parent}.{match}" if match and parent else match
 
 
-def searched(failure: Failure, name: str) -> str:
+def searched(failure: "Failure", name: str) -> str:
     folders = failure.parent_path if "." in name else failure.path
     if not folders:
         return "any finder"
@@ -207,7 +206,7 @@ def library(message: str | None) -> str | None:
     return None
 
 
-def distribution(files: Files, module: str, file: str | None) -> tuple[str, str] | None:
+def distribution(files: "Files", module: str, file: str | None) -> tuple[str, str] | None:
     """(distribution, version) by the .dist-info folder beside the top-level package, if it is named alike."""
     if not file:
         return None
@@ -224,7 +223,7 @@ def distribution(files: Files, module: str, file: str | None) -> tuple[str, str]
     return None
 
 
-def _name_in(files: Files, metadata: str) -> str | None:
+def _name_in(files: "Files", metadata: str) -> str | None:
     for line in (files.text(metadata) or "").splitlines():
         if line.startswith("Name:"):
             return line[len("Name:") :].strip()
@@ -233,7 +232,7 @@ def _name_in(files: Files, metadata: str) -> str | None:
     return None
 
 
-def submodules(failure: Failure, files: Files, module: str) -> tuple[str, ...]:
+def submodules(failure: "Failure", files: "Files", module: str) -> tuple[str, ...]:
     """Names of the files and folders that could be submodules."""
     found = set()
     for folder in failure.packages.get(module, ()):

@@ -1,7 +1,5 @@
 """A cause as text: what a traceback, a log line or a terminal shows. Pure and stdlib-free."""
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -25,7 +23,7 @@ _TITLES = {
 _MOST_LINKS = 24
 
 
-def text(cause: dict[str, Any]) -> str:
+def text(cause: "dict[str, Any]") -> str:
     """Several lines, no trailing newline; the first names the kind."""
     lines = [f"importtrace: {_TITLES.get(cause['kind'], cause['kind'])} [{cause['kind']}]"]
     if cause.get("summary"):
@@ -75,23 +73,23 @@ def text(cause: dict[str, Any]) -> str:
 _ELSEWHERE = ("failed_in_other_thread", "dependency_failed", "swallowed_earlier")
 
 
-def _link(link: dict[str, Any]) -> str:
+def _link(link: "dict[str, Any]") -> str:
     place = _place(link) if link.get("file") else ""
     statement = f": {link['statement']}" if link.get("statement") else ""
     return f"{link.get('module') or '?'} ({place}){statement}"
 
 
-def _place(at: dict[str, Any]) -> str:
+def _place(at: "dict[str, Any]") -> str:
     return f"{at['file']}, line {at['line']}" if at.get("line") else str(at.get("file"))
 
 
-def _who(thread: dict[str, Any] | None) -> str:
+def _who(thread: "dict[str, Any] | None") -> str:
     if not thread:
         return "another thread"
     return str(thread.get("name") or f"thread {thread.get('id')}")
 
 
-def _partial(partial: dict[str, Any]) -> str:
+def _partial(partial: "dict[str, Any]") -> str:
     state = {
         "body_running": "its body is still running",
         "unbound": "its body is over, it is not yet bound on its package",

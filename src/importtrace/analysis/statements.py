@@ -4,7 +4,7 @@ Pure, and stdlib-free: it runs inside a failing import, where importing `ast` or
 deadlock with the program's own imports of them. `compile()` makes the same tree without them.
 """
 
-from __future__ import annotations
+import contextlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ class Source:
     def __init__(self, text: str) -> None:
         self.lines = text.splitlines()
         self.tree: Any = None
-        try:
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
             self.tree = compile(text, "<source>", "exec", _ONLY_AST, dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            pass
 
     def statement(self, line: int) -> str | None:
         """The statement that `line` belongs to, on one line; a compound statement's head only."""
@@ -48,7 +46,7 @@ class Source:
         text = " ".join(text.split())
         return text[: _LONGEST - 1] + "…" if len(text) > _LONGEST else text or None
 
-    def node(self, line: int) -> Any:
+    def node(self, line: int) -> "Any":
         """The innermost statement on `line`, or None."""
         found = None
         for node, _ in statements(self.tree, into_functions=True):
@@ -74,15 +72,14 @@ class Source:
                 found = found or names
         return found
 
-    def bindings(self, name: str) -> list[Binding]:
-        """Every statement at module level that binds `name`, in the order of lines."""
-        return [
-            Binding(node, path)
-            for node, path in statements(self.tree)
-            if name in _bound_by(node)
+    def bindings(self, name: str) -> "list[Binding]":
+        """Every statement at module level that can bind `name`, in the order of lines."""
+        found = [
+            Binding(node, path) for node, path in statements(self.tree) if name in _bound_by(node)
         ]
+        return [binding for binding in found if not binding.only_for_types]
 
-    def stars(self) -> list[Any]:
+    def stars(self) -> "list[Any]":
         """The `from … import *` statements at module level."""
         return [
             node
@@ -114,7 +111,7 @@ class Binding:
 
     __slots__ = ("line", "node", "path")
 
-    def __init__(self, node: Any, path: tuple[Any, ...]) -> None:
+    def __init__(self, node: "Any", path: "tuple[Any, ...]") -> None:
         self.node = node
         self.path = path
         self.line: int = node.lineno
@@ -145,11 +142,21 @@ class Binding:
         return any(type(node).__name__ not in ("With", "AsyncWith") for node in self.path)
 
     @property
+    def only_for_types(self) -> bool:
+        """Under `if TYPE_CHECKING:`, which does not run."""
+        return any(
+            type(node).__name__ == "If"
+            and "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", ""))
+            and node.body[0].lineno <= self.line <= node.body[-1].end_lineno
+            for node in self.path
+        )
+
+    @property
     def end(self) -> int:
         return int(self.node.end_lineno or self.node.lineno)
 
 
-def absolute(node: Any, package: str | None) -> str | None:
+def absolute(node: "Any", package: str | None) -> str | None:
     """The module of a `from` statement; None where its package is not known."""
     if not node.level:
         return str(node.module)
@@ -163,8 +170,8 @@ def absolute(node: Any, package: str | None) -> str | None:
 
 
 def statements(
-    tree: Any, path: tuple[Any, ...] = (), into_functions: bool = False
-) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    tree: "Any", path: "tuple[Any, ...]" = (), into_functions: bool = False
+) -> "Iterator[tuple[Any, tuple[Any, ...]]]":
     """(statement, statements around it) of a module's own scope, in source order."""
     stack = [(node, path) for node in reversed(getattr(tree, "body", None) or [])]
     while stack:
@@ -184,7 +191,7 @@ def statements(
         stack.extend(reversed(children))
 
 
-def walk(node: Any) -> Iterator[Any]:
+def walk(node: "Any") -> "Iterator[Any]":
     """Every node of a tree, as `ast.walk`."""
     stack = [node]
     while stack:
@@ -198,7 +205,7 @@ def walk(node: Any) -> Iterator[Any]:
                 stack.append(value)
 
 
-def _bound_by(node: Any) -> set[str]:
+def _bound_by(node: "Any") -> set[str]:
     kind = type(node).__name__
     if kind in ("FunctionDef", "AsyncFunctionDef", "ClassDef"):
         return {node.name}
@@ -219,7 +226,7 @@ def _bound_by(node: Any) -> set[str]:
     return names
 
 
-def _stored(node: Any) -> Iterator[str]:
+def _stored(node: "Any") -> "Iterator[str]":
     for part in walk(node):
         if type(part).__name__ == "Name" and type(part.ctx).__name__ == "Store":
             yield part.id

@@ -6,8 +6,6 @@ was logged before is not repeated. Everything heavy is imported where it is used
 that it would slow.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from _thread import allocate_lock
@@ -23,11 +21,11 @@ if TYPE_CHECKING:
 
 # What was logged of each trace, a trace being (pid, start); and one lock a process: a forked
 # process reports its own start-up, and must not wait for a thread that it does not have.
-_told: dict[tuple[int, int], set[tuple[Any, ...]]] = {}
-_locks: dict[int, Any] = {}
+_told: "dict[tuple[int, int], set[tuple[Any, ...]]]" = {}
+_locks: "dict[int, Any]" = {}
 
 
-def deliver(trace: Trace, config: Config, *, at_exit: bool) -> None:
+def deliver(trace: "Trace", config: "Config", *, at_exit: bool) -> None:
     """Write, log and send ``trace``; never raises. What is lost is said on stderr, a line each.
 
     At the ready mark it does not wait for the network, unless the application's own TracerProvider
@@ -47,7 +45,7 @@ def before_fork() -> None:
         pause_all()
 
 
-def _deliver_alone(trace: Trace, config: Config, at_exit: bool) -> None:
+def _deliver_alone(trace: "Trace", config: "Config", at_exit: bool) -> None:
     lock = _locks.setdefault(os.getpid(), allocate_lock())
     # at exit the thread that delivers the start-up may still be at it
     locked = lock.acquire(timeout=config.export_timeout_s)
@@ -58,7 +56,7 @@ def _deliver_alone(trace: Trace, config: Config, at_exit: bool) -> None:
             lock.release()
 
 
-def _deliver(trace: Trace, config: Config, at_exit: bool) -> None:
+def _deliver(trace: "Trace", config: "Config", at_exit: bool) -> None:
     key = (os.getpid(), trace.start_ns)
     first = key not in _told
     told = _told.setdefault(key, set())
@@ -78,21 +76,21 @@ def _deliver(trace: Trace, config: Config, at_exit: bool) -> None:
         _guarded("spans", finish, config.export_timeout_s)
 
 
-def _write_file(trace: Trace, config: Config) -> None:
+def _write_file(trace: "Trace", config: "Config") -> None:
     from importtrace.exporters.file import FileExporter
 
     assert config.file is not None
     _export(FileExporter(config.file), trace, config)
 
 
-def _log(trace: Trace, config: Config, told: set[tuple[Any, ...]]) -> None:
+def _log(trace: "Trace", config: "Config", told: "set[tuple[Any, ...]]") -> None:
     from importtrace.exporters.log import LogExporter
 
     debug = config.log == "debug"
     _export(LogExporter(debug=debug, long_wait_ms=config.long_wait_ms, told=told), trace, config)
 
 
-def _send_spans(trace: Trace, config: Config, at_exit: bool) -> None:
+def _send_spans(trace: "Trace", config: "Config", at_exit: bool) -> None:
     from importtrace.exporters.environment import otlp_wanted
 
     provider = _application_provider()
@@ -121,7 +119,7 @@ def _send_spans(trace: Trace, config: Config, at_exit: bool) -> None:
         )
 
 
-def _export(exporter: Exporter, trace: Trace, config: Config) -> None:
+def _export(exporter: "Exporter", trace: "Trace", config: "Config") -> None:
     try:
         exporter.export(trace)
         exporter.flush(config.export_timeout_s)
@@ -133,7 +131,7 @@ def _export(exporter: Exporter, trace: Trace, config: Config) -> None:
         warn(exporter.loss)
 
 
-def _guarded(what: str, call: Callable[..., None], *arguments: Any) -> None:
+def _guarded(what: str, call: "Callable[..., None]", *arguments: "Any") -> None:
     try:
         call(*arguments)
     except BaseException as error:  # the program's outcome is not ours to change
@@ -143,14 +141,14 @@ def _guarded(what: str, call: Callable[..., None], *arguments: Any) -> None:
         warn(f"{what} not delivered: {type(error).__name__}{': ' if reason else ''}{reason}")
 
 
-def _application_provider() -> Any:
+def _application_provider() -> "Any":
     """The TracerProvider that the application has set, or None. Loads nothing."""
     module = sys.modules.get("opentelemetry.trace")
     # get_tracer_provider() would load and set one where OTEL_PYTHON_TRACER_PROVIDER names one
     return getattr(module, "_TRACER_PROVIDER", None)
 
 
-def _is_shut_down(provider: Any) -> bool:
+def _is_shut_down(provider: "Any") -> bool:
     """Whether the program has ended and the SDK's exit handler, which usually precedes ours, ran.
 
     The start-up may be delivered, by its thread, while a short program ends.

@@ -110,7 +110,9 @@ class ChildExporter:
             _running.remove(self)
 
     def resume(self) -> None:
-        """Feed and reap the child from a thread."""
+        """Feed and reap the child from a thread, if none does."""
+        if self._thread is not None:
+            return  # a fork that began before the child did has not paused it
         self._stop.clear()
         thread = threading.Thread(target=self._run, name="importtrace-ship", daemon=True)
         try:
@@ -255,7 +257,9 @@ def _interpreter() -> str | None:
 
 def _path() -> list[str]:
     """Where this process finds us and the SDK. Comes after the child's own, shadowing nothing."""
-    return [entry for entry in sys.path if entry and os.path.isabs(entry)]
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    # injection leaves nothing on sys.path: the child could not find us there
+    return [entry for entry in [*sys.path, package] if entry and os.path.isabs(entry)]
 
 
 def _environment() -> dict[str, str]:

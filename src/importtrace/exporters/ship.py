@@ -8,6 +8,7 @@ always exits with 0: servers that reap any child of theirs take other codes for 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -162,10 +163,8 @@ def _keep_stderr() -> Say:
         return lambda line: None
 
     def say(line: str) -> None:
-        try:
+        with contextlib.suppress(OSError):
             os.write(kept, f"importtrace: {line}\n".encode("utf-8", "replace"))
-        except OSError:
-            pass
 
     return say
 

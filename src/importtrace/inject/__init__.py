@@ -1,7 +1,5 @@
 """Tracing a program without changing it: PYTHONPATH, a start-up file, ``importtrace run``."""
 
-from __future__ import annotations
-
 import os
 
 # On PYTHONPATH, this directory's sitecustomize starts the tracing (docs/injection.md).

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from importtrace import config
 from importtrace.errors import ConfigError, ImportTraceError
 from importtrace.inject import SITE
-from importtrace.inject.naming import OWNER
+from importtrace.naming import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

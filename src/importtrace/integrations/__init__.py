@@ -8,6 +8,5 @@ module named in ``POINTS`` has finished, and imports wrapt; ImportError means th
 # module whose load is followed -> our submodule
 POINTS: dict[str, str] = {
     "gunicorn.workers.base": "gunicorn",
-    "gunicorn.workers.gasgi": "gunicorn",
     "uvicorn.server": "uvicorn",
 }

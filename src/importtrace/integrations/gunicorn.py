@@ -1,7 +1,9 @@
-"""gunicorn: a worker's start-up is over when it has loaded the application.
+"""gunicorn: a worker's start-up is over when it has booted and reports to the arbiter.
 
-With ``--preload`` the application is loaded before the fork. The worker's ``load_wsgi`` then
-returns at once, and its mark says that this worker is ready.
+Each worker class must call ``Worker.notify`` in its main loop, and ``booted`` is set when the
+application is loaded and the ``post_worker_init`` hook has run. A wrapper there, unlike one of
+``load_wsgi``, is not on the stack while the application is imported. With ``--preload`` that
+happens before the fork, and the mark says that this worker is ready.
 """
 
 from __future__ import annotations
@@ -14,18 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-# ASGIWorker overrides the base's method without calling it.
-_CLASSES = {"gunicorn.workers.base": "Worker", "gunicorn.workers.gasgi": "ASGIWorker"}
-
 
 def patch(module: ModuleType, mark_ready: Callable[[str], object]) -> Callable[[], None]:
-    """Follow ``load_wsgi`` of the worker class that ``module`` defines; returns the undo."""
+    """Follow ``Worker.notify`` of ``gunicorn.workers.base``; returns the undo.
 
-    def load_wsgi(
+    The wrapper goes by itself once it has marked the worker: notify is called for ever.
+    """
+
+    def notify(
         wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        result = wrapped(*args, **kwargs)
-        mark_ready("gunicorn")
-        return result
+        if instance.booted:
+            undo()
+            mark_ready("gunicorn")
+        return wrapped(*args, **kwargs)
 
-    return wrap_method(getattr(module, _CLASSES[module.__name__]), "load_wsgi", load_wsgi)
+    undo = wrap_method(module.Worker, "notify", notify)
+    return undo

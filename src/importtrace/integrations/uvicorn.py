@@ -21,7 +21,12 @@ def patch(module: ModuleType, mark_ready: Callable[[str], object]) -> Callable[[
     async def startup(
         wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        result = await wrapped(*args, **kwargs)
+        try:
+            result = await wrapped(*args, **kwargs)
+        except BaseException as error:  # a traceback without this frame, as without us
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
         if instance.started:  # it also returns, in some versions, when the lifespan failed
             mark_ready("uvicorn")
         return result

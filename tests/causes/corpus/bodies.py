@@ -117,6 +117,16 @@ DUPLICATE = [
     Case("duplicate", "twin_main"),
     Case(
         "duplicate",
+        "twin_other_error",
+        {"main": Fails("ValueError", "'pen'", "body_raised", module="app", absent=APART)},
+    ),
+    Case(
+        "duplicate",
+        "twin_uncaught",
+        {"main": Fails("NotFound", "pen", "body_raised", module="app", absent=APART)},
+    ),
+    Case(
+        "duplicate",
         "twin_two_files",
         {"main": Fails("NotFound", "pen", "body_raised", module="app", absent=APART)},
     ),

@@ -54,6 +54,20 @@ CASES = [
         },
     ),
     Case(
+        "circular_direct",
+        "type_checking",
+        {
+            "main": Fails(
+                "ImportError",
+                "cannot import name 'Order' from partially initialized module 'orders'",
+                "missing_name",
+                module="orders",
+                name="Order",
+                absent=("cycle", "root"),
+            )
+        },
+    ),
+    Case(
         "circular_implied_parent",
         "buggy",
         {
@@ -283,6 +297,19 @@ CASES = [
             )
         },
     ),
+    Case(
+        "partial_value",
+        "keyerror_rebound",
+        {
+            "main": Fails(
+                "KeyError",
+                "'json'",
+                "body_raised",
+                ends=at("formats.py", 'JSON = REGISTRY["json"]'),
+                absent=("cycle", "bound_at", "partial"),
+            )
+        },
+    ),
     Case("partial_value", "works"),
     Case(
         "circular_relative",
@@ -326,57 +353,4 @@ CASES = [
         },
     ),
     Case("package_reexport", "twin"),
-    Case(
-        "submodule",
-        "bound_later",
-        {
-            "main": Fails(
-                "AttributeError",
-                f"module 'acme' has no attribute 'second'.*{CLAIM}",
-                "circular",
-                module="acme",
-                name="second",
-                cycle=(
-                    step("acme", "acme/__init__.py", "from acme.first import FIRST"),
-                    step("acme.first", "acme/first.py", "import acme"),
-                ),
-                ends=at("acme/first.py", "FIRST = acme.second.VALUE"),
-                bound_at=at("acme/__init__.py", "from acme import second"),
-            )
-        },
-    ),
-    Case(
-        "submodule",
-        "half_built",
-        {
-            "main": Fails(
-                "AttributeError",
-                f"module 'acme' has no attribute 'second'.*{CLAIM}",
-                "missing_name",
-                module="acme",
-                name="second",
-                ends=at("acme/first.py", "FIRST = acme.second.VALUE"),
-                absent=("cycle", "bound_at"),
-                hint=("acme.second",),
-            )
-        },
-    ),
-    Case("submodule", "twin"),
-    Case(
-        "submodule",
-        "never_imported",
-        {
-            "main": Fails(
-                "AttributeError",
-                "module 'acme' has no attribute 'second'",
-                "missing_name",
-                module="acme",
-                name="second",
-                starts=at("main.py", "import user"),
-                ends=at("user.py", "VALUE = acme.second.VALUE"),
-                absent=("cycle", "bound_at", "partial"),
-                hint=("acme.second",),
-            )
-        },
-    ),
 ]

@@ -251,6 +251,34 @@ NATIVE = [
     ),
     Case(
         "native",
+        "wrapped",
+        {
+            "main": Fails(
+                "ImportError",
+                "the fast path cannot be used here",
+                "dependency_failed",
+                module="app",
+                root=Root("ImportError", at("app.py", "    import _speed"), message="_speed"),
+            )
+        },
+        prepare=garbage,
+    ),
+    Case(
+        "native",
+        "twin_text",
+        {
+            "main": Fails(
+                "ImportError",
+                "libacme_missing.so.1",
+                "body_raised",  # there is no extension module that could have been linked
+                module="_speed",
+                ends=at("_speed.py", "raise ImportError("),
+                absent=APART,
+            )
+        },
+    ),
+    Case(
+        "native",
         "twin_ctypes",
         {
             "main": Fails(

@@ -175,6 +175,21 @@ SWALLOWED = [
     ),
     Case(
         "swallowed",
+        "said_of_another",
+        {
+            "main": Fails(
+                "ImportError",
+                "fastlib is too old",
+                "body_raised",
+                module="app.backend",
+                ends=at("app/backend.py", "raise ImportError("),
+                absent=(*NOTHING_CIRCULAR, "bound_at"),
+            )
+        },
+        roots=SITE,
+    ),
+    Case(
+        "swallowed",
         "stored",
         {
             "main": Fails(

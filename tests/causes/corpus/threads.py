@@ -166,6 +166,21 @@ FAILED = [
             ),
         },
     ),
+    Case(
+        "thread_failed",
+        "own_keyerror",
+        {
+            "builder": Fails("ValueError", "'ten'", "body_raised", module="svc"),
+            "waiter": Fails(
+                "KeyError",
+                "'svc'",
+                "body_raised",
+                module="svc.child",
+                ends=at("svc/child.py", 'VALUE = TABLE["svc"]'),
+                absent=("cycle", "root", "waits", "partial"),
+            ),
+        },
+    ),
     Case("thread_failed", "twin"),
 ]
 

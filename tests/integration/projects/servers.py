@@ -56,6 +56,38 @@ def environment_python() -> Path:
     return python
 
 
+def python_with_us(code: str) -> str:
+    """What ``code`` prints in that environment, with importtrace importable."""
+    package = str(Path(SITE).parents[2])
+    done = subprocess.run(
+        [str(environment_python()), "-c", code],
+        env={**environment(None, "notes"), "PYTHONPATH": package},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def check_undo(integration: str, module: str, owner: str, method: str) -> None:
+    """``undo`` puts back the very object it took, unless something else stands there by now."""
+    code = f"""
+import {module} as module
+from importtrace.integrations.{integration} import patch
+original = vars(module.{owner})["{method}"]
+undo = patch(module, print)
+ours = vars(module.{owner})["{method}"]
+undo()
+print(ours is original, vars(module.{owner})["{method}"] is original)
+undo = patch(module, print)
+other = module.{owner}.{method} = lambda *args: None
+undo()
+print(vars(module.{owner})["{method}"] is other)
+"""
+    assert python_with_us(code) == "False True\nTrue\n"
+
+
 def environment(traces: Path | None, project: str, **extra: str) -> dict[str, str]:
     """A server's environment: injected if ``traces`` says where the trace files go."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")

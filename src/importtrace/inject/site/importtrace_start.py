@@ -1,4 +1,3 @@
-# ruff: noqa: UP031, UP036
 # mypy: ignore-errors
 """Start importtrace in this process if the variable IMPORTTRACE says so.
 

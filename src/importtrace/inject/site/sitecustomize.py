@@ -1,4 +1,3 @@
-# ruff: noqa: UP031
 # mypy: ignore-errors
 """What ``site`` imports when this directory is on PYTHONPATH: starts importtrace, then steps aside.
 

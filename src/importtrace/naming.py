@@ -4,8 +4,6 @@ Children inherit ``IMPORTTRACE_FILE``. So that none overwrites another's trace, 
 ``{pid}`` belongs to one process, the owner; every other process adds its pid to it.
 """
 
-from __future__ import annotations
-
 import os
 
 OWNER = "IMPORTTRACE_FILE_OWNER"

@@ -1,0 +1,5 @@
+from orders import Order
+
+
+def price(order: Order) -> int:
+    return len(order.item)

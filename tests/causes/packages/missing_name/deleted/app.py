@@ -1,0 +1,3 @@
+from tables import codec
+
+VALUE = codec

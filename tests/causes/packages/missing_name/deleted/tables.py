@@ -1,0 +1,3 @@
+codec = "utf-8"
+NAMES = [codec]
+del codec

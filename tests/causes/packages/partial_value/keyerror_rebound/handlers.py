@@ -1,0 +1,5 @@
+REGISTRY = {}
+
+import formats  # noqa: E402
+
+REGISTRY["json"] = formats

@@ -1,0 +1,3 @@
+from calendar import EVENTS
+
+MAIN = EVENTS

@@ -1,0 +1,1 @@
+"""The user's own package, in front of the standard one."""
