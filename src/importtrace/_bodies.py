@@ -36,7 +36,8 @@ class Bodies:
     def created(self, original: "Any") -> "Any":
         """`_init_module_attrs(spec, module)`: called once the loader has made the module."""
         # A stand-in has importlib's globals: what is ours reaches it through its closure.
-        local = self.recorder.local
+        recorder = self.recorder
+        local = recorder.local
         ours = self._guard.ours
         now = clock
         spec_type = _compat.bootstrap_function("ModuleSpec")
@@ -44,7 +45,7 @@ class Bodies:
         def _init_module_attrs(spec: "Any", module: "Any", *, override: bool = False) -> "Any":
             try:
                 state = getattr(local, "state", None)
-                if state is not None and state.stack and not state.muted:
+                if state is not None and state.stack and not state.muted and not recorder.off:
                     load = state.stack[-1]
                     # A spec of another type may run the program's code when it is read.
                     if not load.found and type(spec) is spec_type and load.name == spec.name:
@@ -63,7 +64,8 @@ class Bodies:
         """`_call_with_frames_removed(f, …)`: the frame through which importlib leaves itself."""
         import _imp
 
-        local = self.recorder.local
+        recorder = self.recorder
+        local = recorder.local
         body = self._body
         ours = self._guard.ours
         now = clock
@@ -75,7 +77,7 @@ class Bodies:
             manual = None
             try:
                 state = getattr(local, "state", None)
-                if state is not None and not state.muted:
+                if state is not None and not state.muted and not recorder.off:
                     if f is exec_:
                         manual = body(state, args)
                     elif state.stack:

@@ -54,7 +54,12 @@ class TracingFinder:
         load: Load | None = None
         try:
             state = self._recorder.state()
-            if not state.muted and target is None and _asked_by_import(_getframe(1)):
+            if (
+                not state.muted
+                and not self._recorder.off
+                and target is None
+                and _asked_by_import(_getframe(1))
+            ):
                 load = self._begin(name)
         except Exception as error:
             self._broken(error)

@@ -23,7 +23,6 @@ import _thread
 import _weakref
 import sys
 from time import perf_counter_ns as clock
-from typing import Any
 
 from importtrace import _compat
 from importtrace._bodies import Bodies
@@ -36,6 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+    from typing import Any
 
     from importtrace._hooks import Hooks
 
@@ -69,8 +69,10 @@ class Probes:
         self._put_function("_call_with_frames_removed", self._bodies.called)
 
     def remove(self) -> None:
+        self.recorder.off = True
         while self._undo:
             self._undo.pop()()
+        self.recorder.open.clear()
 
     def _put(self, owner: "Any", name: str, probe: object) -> None:
         original = owner.__dict__[name]
@@ -141,7 +143,7 @@ class Probes:
                         state = get_state()
                 except AttributeError:
                     state = get_state()
-                if state.muted:
+                if state.muted or recorder.off:
                     plain = True
                 else:
                     plain = False
@@ -458,7 +460,7 @@ class Probes:
                 stack.remove(load)
 
 
-def _is_ours(sitecustomize: Any) -> bool:
+def _is_ours(sitecustomize: "Any") -> bool:
     return isinstance(sitecustomize, type(sys)) and "_step_aside" in namespace_of(sitecustomize)
 
 

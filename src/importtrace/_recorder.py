@@ -191,6 +191,7 @@ class Recorder:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.off = False  # after uninstall(): what another tool has wrapped only forwards
         self.reserve = limit // 10
         self.log: list[Load | Request] = []
         self.requests: list[Request] = []  # those of the log

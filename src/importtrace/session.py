@@ -4,7 +4,6 @@ Installing places the seams and nothing else. The trace is delivered (file, log,
 start-up is over: at `mark_ready()`, at a server's ready point, after an uncaught error, or at exit.
 """
 
-import contextlib
 import sys
 from time import perf_counter_ns as clock
 from time import time_ns
@@ -79,6 +78,7 @@ class Session:
 
     def _stop(self) -> None:
         """Take the seams back; what was recorded stays readable."""
+        self._recorder.off = True
         if self._probes is not None:
             self._probes.remove()
         if self._finder is not None:
@@ -247,8 +247,10 @@ def _keep_interrupt() -> None:
     """CPython ends by SIGINT if the last text that it ran was interrupted (run_eval_code_obj), and
     forgets it when text is run afterwards; delivering runs some, dataclasses are made so."""
     if isinstance(getattr(sys, "last_value", None), KeyboardInterrupt):
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             exec("raise KeyboardInterrupt")
+        except KeyboardInterrupt:
+            pass
 
 
 def _mode(wanted: str) -> str:

@@ -4,8 +4,6 @@ Pure, and stdlib-free: it runs inside a failing import, where importing `ast` or
 deadlock with the program's own imports of them. `compile()` makes the same tree without them.
 """
 
-import contextlib
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +23,10 @@ class Source:
     def __init__(self, text: str) -> None:
         self.lines = text.splitlines()
         self.tree: Any = None
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        try:
             self.tree = compile(text, "<source>", "exec", _ONLY_AST, dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            pass
 
     def statement(self, line: int) -> str | None:
         """The statement that `line` belongs to, on one line; a compound statement's head only."""
