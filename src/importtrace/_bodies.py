@@ -4,20 +4,18 @@ Each is replaced by its equal, with importlib's name, file and globals: in a tra
 stack it is what it replaces. Bodies that no lock announces are recorded here, too.
 """
 
+import _thread
 import sys
 from time import perf_counter_ns as clock
 
 from importtrace import _compat
-from importtrace._importers import find_importer
-from importtrace._recorder import Load, Recorder, ThreadState, resolve_lines
+from importtrace._callers import FailOpen, find_importer
+from importtrace._recorder import Load, Recorder, resolve_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
     from typing import Any
-
-    from importtrace._failopen import FailOpen
 
 _getframe = sys._getframe
 _exception = sys.exception
@@ -27,28 +25,29 @@ class Bodies:
     """Makes the stand-ins; `close` ends a load that no lock announced."""
 
     def __init__(
-        self, recorder: "Recorder", close: "Callable[[Any, Load], None]", guard: "FailOpen"
+        self, recorder: Recorder, close: "Callable[[Any, Load], None]", guard: FailOpen
     ) -> None:
         self.recorder = recorder
         self._close = close
         self._guard = guard
 
+    # A stand-in has importlib's globals: what is ours reaches it through its closure.
+
     def created(self, original: "Any") -> "Any":
         """`_init_module_attrs(spec, module)`: called once the loader has made the module."""
-        # A stand-in has importlib's globals: what is ours reaches it through its closure.
-        recorder = self.recorder
-        local = recorder.local
+        threads = self.recorder.threads
+        ident = _thread
         ours = self._guard.ours
         now = clock
         spec_type = _compat.bootstrap_function("ModuleSpec")
 
         def _init_module_attrs(spec: "Any", module: "Any", *, override: bool = False) -> "Any":
             try:
-                state = getattr(local, "state", None)
-                if state is not None and state.stack and not state.muted and not recorder.off:
+                state = threads.get(ident.get_ident())
+                if state is not None and state.stack:
                     load = state.stack[-1]
                     # A spec of another type may run the program's code when it is read.
-                    if not load.found and type(spec) is spec_type and load.name == spec.name:
+                    if not load.found and type(spec) is spec_type and spec.name == load.name:
                         load.found = load.create or now()
                         load.origin = spec.origin
                         loader = spec.loader
@@ -64,30 +63,42 @@ class Bodies:
         """`_call_with_frames_removed(f, …)`: the frame through which importlib leaves itself."""
         import _imp
 
-        recorder = self.recorder
-        local = recorder.local
+        threads = self.recorder.threads
+        ident = _thread
         body = self._body
+        note = self._note
         ours = self._guard.ours
         now = clock
-        exec_, compile_ = exec, compile
-        exec_builtin, exec_dynamic = _imp.exec_builtin, _imp.exec_dynamic
-        create_builtin, create_dynamic = _imp.create_builtin, _imp.create_dynamic
+        exec_ = exec
+        noted = (
+            compile,
+            _imp.create_builtin,
+            _imp.create_dynamic,
+            _imp.exec_builtin,
+            _imp.exec_dynamic,
+        )
 
         def _call_with_frames_removed(f: "Any", *args: "Any", **kwds: "Any") -> "Any":
             manual = None
             try:
-                state = getattr(local, "state", None)
-                if state is not None and not state.muted and not recorder.off:
-                    if f is exec_:
-                        manual = body(state, args)
-                    elif state.stack:
-                        load = state.stack[-1]
-                        if f is compile_:
-                            load.compiled = True
-                        elif f is create_builtin or f is create_dynamic:
-                            load.create = now()
-                        elif (f is exec_builtin or f is exec_dynamic) and not load.body:
-                            load.body = now()
+                if f is exec_:
+                    state = threads.get(ident.get_ident())
+                    load = state.stack[-1] if state is not None and state.stack else None
+                    namespace = args[1]
+                    if (
+                        load is not None
+                        and not load.body
+                        and type(namespace) is dict
+                        and namespace.get("__name__") == load.name
+                    ):
+                        load.body = now()
+                    else:
+                        manual = body(namespace)
+                else:
+                    for seen in noted:
+                        if f is seen:
+                            note(f)
+                            break
             except BaseException as error:
                 if not ours(error):
                     raise
@@ -100,33 +111,35 @@ class Bodies:
 
         return _compat.stand_in(_call_with_frames_removed, original)  # type: ignore[arg-type]
 
-    def _body(self, state: "ThreadState", args: "tuple[Any, ...]") -> "Callable[[], None] | None":
-        """A body starts. Normally that of the innermost load; else one that no lock announced:
-        `spec.loader.exec_module(module)` by hand, a LazyLoader's module touched for the first time."""
-        stack = state.stack
-        load = stack[-1] if stack else None
-        namespace = args[1] if len(args) > 1 else None
-        name = namespace.get("__name__") if type(namespace) is dict else None
-        if load is not None and not load.body and load.name == name:
-            load.body = clock()
-            return None
-        if type(name) is not str or type(namespace) is not dict:
-            return None
-        return self._manual(state, name, namespace)
+    def _note(self, function: "Any") -> None:
+        """Something else that importlib calls for the innermost load."""
+        import _imp
 
-    def _manual(
-        self, state: "ThreadState", name: str, namespace: "dict[str, Any]"
-    ) -> "Callable[[], None]":
-        frame: FrameType = _getframe(3)
-        caller, _ = find_importer(frame)
-        lock = object()  # no module lock is held: a key of its own
-        begin = clock()
+        state = self.recorder.threads.get(_thread.get_ident())
+        if state is None or not state.stack or state.muted:
+            return
+        load = state.stack[-1]
+        if function is compile:
+            load.compiled = True
+        elif function is _imp.create_builtin or function is _imp.create_dynamic:
+            load.create = clock()
+        elif not load.body:
+            load.body = clock()
+
+    def _body(self, namespace: "Any") -> "Callable[[], None] | None":
+        """A body starts that is not the innermost load's, so no lock announced it:
+        `spec.loader.exec_module(module)` by hand, a LazyLoader's module touched for the first time."""
+        state = self.recorder.state()
+        name = namespace.get("__name__") if type(namespace) is dict else None
+        if type(name) is not str or state.muted or self.recorder.off:
+            return None
+        caller, _ = find_importer(_getframe(2))
         importer = caller.f_globals.get("__name__") if caller is not None else None
-        parent = state.stack[-1] if state.stack else None
+        begin = clock()
         load = Load(
             name,
             state,
-            parent,
+            state.stack[-1] if state.stack else None,
             begin,
             caller.f_code if caller is not None else None,
             caller.f_lasti if caller is not None else 0,
@@ -135,17 +148,17 @@ class Bodies:
         )
         load.found = load.body = begin
         spec = namespace.get("__spec__")
-        load.origin = getattr(spec, "origin", None)
-        load.loader = type(getattr(spec, "loader", None))
+        if type(spec) is _compat.bootstrap_function("ModuleSpec"):
+            load.origin = spec.origin
+            load.loader = type(spec.loader)
         resolve_lines([load])
+        lock = object()  # no module lock is held: a key of its own
         state.stack.append(load)
         self.recorder.open[lock] = load
-        self.recorder.keep_load(load)
 
         def done() -> None:
             try:
-                # The body's own failure is the exception in flight; see _close.
-                self._close(lock, load)
+                self._close(lock, load)  # a failure is the exception in flight
             except BaseException as error:
                 if not self._guard.ours(error):
                     raise

@@ -72,6 +72,12 @@ def missing() -> list[str]:
     return [name for name, found in needed.items() if found is None]
 
 
+def frames_to_importer() -> int:
+    """How many frames lie between a lock's `acquire`, called for an import statement, and the statement."""
+    managed = FIND_AND_LOAD is not None and "_ModuleLockManager" in FIND_AND_LOAD.co_names
+    return 3 if managed else 2
+
+
 def module_lock_target() -> "tuple[type, str, str]":
     """The class whose `acquire` and `release` the probes replace."""
     return ModuleLock, "acquire", "release"

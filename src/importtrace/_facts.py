@@ -399,9 +399,9 @@ class Collector:
                 root["cycle"] = caught.cause["cycle"]
         if root is None:
             inner = caught.loads[0]
-            at, number = place_of(inner)
+            module, at, number = caught.place or (inner.importer, *place_of(inner))
             root = {
-                "module": inner.importer,
+                "module": module,
                 "thread": ref(inner.thread),
                 "file": at,
                 "line": number,

@@ -6,12 +6,15 @@ values; no exception, frame or module is kept alive. An optional dependency that
 everyday, so a plain `not_found` costs next to nothing until it leaves the outermost load.
 """
 
+import sys
+
 from importtrace._compat import BOOTSTRAP_GLOBALS, EXTERNAL_GLOBALS
-from importtrace._recorder import VOID, Load, Recorder, Request, ThreadState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from importtrace._recorder import Load, Recorder, Request, ThreadState
 
 _MOST_FAILURES = 2_000
 _BY_COMPILER = (SyntaxError, IndentationError, TabError)
@@ -23,11 +26,13 @@ class Caught:
 
     __slots__ = (
         "cause",
+        "everyday",
         "explained",
         "ident",
         "loads",
         "message",
         "noted",
+        "place",
         "raised_in",
         "request",
         "thread",
@@ -41,6 +46,8 @@ class Caught:
         self.type = type_name(error)
         self.message = message(error)
         self.where = _innermost(error)
+        # (module, file, line) of the statement, where the program's own code raised it
+        self.place: tuple[str | None, str, int] | None = None
         self.raised_in: str | None = None  # function of importlib, where one raised it
         self.thread = thread
         self.request: Request | None = None  # of a failure that left no load
@@ -48,6 +55,7 @@ class Caught:
         self.loads: list[Load] = []  # innermost first
         self.cause: dict[str, Any] | None = None
         self.explained = False
+        self.everyday = False
         self.noted = False
 
     def is_of(self, error: BaseException) -> bool:
@@ -66,6 +74,7 @@ class Failures:
     def __init__(self, recorder: "Recorder") -> None:
         self._recorder = recorder
         self._by_ident: dict[int, Caught] = {}
+        self.unexplained: list[str] = []  # failures whose cause could not be worked out, and why
 
     # while importing -----------------------------------------------------------------------
 
@@ -74,13 +83,16 @@ class Failures:
         recorder = self._recorder
         state = load.thread
         if load.from_list and _everyday(error, load):
-            load.stored = VOID  # `from pkg import name` tried a submodule; importlib swallows this
+            load.void = True  # `from pkg import name` tried a submodule; importlib swallows this
             return
         caught = state.failing
         if caught is None or load.begin > caught.loads[-1].begin or not caught.is_of(error):
             caught = Caught(error, state)
             if caught.where is None:
                 caught.raised_in = _innermost_name(error)
+            else:
+                caught.place = _innermost_place(error)
+            caught.everyday = _everyday(error, load) or self._complete(error)
             state.failing = caught
             if len(recorder.failures) < _MOST_FAILURES:
                 recorder.failures.append(caught)
@@ -90,16 +102,31 @@ class Failures:
         caught.loads.append(load)
         load.failure = caught
         load.error = (caught.type, caught.message)
-        recorder.keep_failed(load)
         recorder.troubled.setdefault(load.name, []).append(load)
         if not isinstance(error, Exception):
             return  # SystemExit and the like are not failures of an import
         outermost = len(state.stack) <= 1
-        if not caught.explained and (outermost or not _everyday(error, load)):
+        if not caught.explained and (outermost or not caught.everyday):
             self._judge(caught, error, state)
         if caught.cause is not None and not caught.noted:
             if outermost or caught.cause["kind"] not in ("not_found", "missing_name"):
                 self.note(caught, error)
+
+    def _complete(self, error: BaseException) -> bool:
+        """`from module import name`, and nothing that we know of is the matter with the module."""
+        if type(error) is not ImportError or type(error.name) is not str:
+            return False
+        name, recorder = error.name, self._recorder
+        prefix = name + "."
+        return (
+            name in sys.modules
+            and name not in recorder.troubled
+            and not any(load.name == name for load in list(recorder.open.values()))
+            and not any(
+                request.name == name or request.name.startswith(prefix)
+                for request in recorder.requests
+            )
+        )
 
     def _judge(self, caught: "Caught", error: BaseException, state: "ThreadState | None") -> None:
         caught.explained = True
@@ -112,6 +139,10 @@ class Failures:
             collector = Collector(self._recorder, self._by_ident)
             facts = collector.collect(caught, error, state)
             caught.cause = causes.explain(facts, collector.files)
+        except Exception as failed:
+            # Our own files cannot be loaded here (an emptied sys.path, no file descriptor left): the
+            # failure stays recorded, without its cause. The program's import is not concerned.
+            self.unexplained.append(f"{caught.type}: {type(failed).__name__}: {failed}")
         finally:
             here.muted -= 1
 
@@ -209,3 +240,14 @@ def _innermost_name(error: BaseException) -> str | None:
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
     return tb.tb_frame.f_code.co_name if tb is not None else None
+
+
+def _innermost_place(error: BaseException) -> "tuple[str | None, str, int] | None":
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    if tb is None:
+        return None
+    frame = tb.tb_frame
+    module = frame.f_globals.get("__name__")
+    return module if type(module) is str else None, frame.f_code.co_filename, tb.tb_lineno

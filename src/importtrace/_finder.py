@@ -1,10 +1,10 @@
-"""The meta path finders.
+"""Mode `finder`: recording by public means, for interpreters whose locks cannot be probed.
 
-`FindStamp` (mode `auto`) only notes that the search for a module begins, and finds nothing: who finds
-it, and with what stack, is as without us. `TracingFinder` (mode `finder`) is for interpreters whose
-locks cannot be probed: it walks the finders behind it and sees the spec; a wrapped loader, which
-hands the original back the first time it is touched, sees the module being created. The end of a body
-cannot be seen that way without a frame of ours below it, so it is left out, and the trace says so.
+The finder walks the finders behind it and sees the spec; a wrapped loader, which hands the original
+back the first time it is touched, sees the module being created. The end of a body cannot be seen
+that way without a frame of ours below it, so it is left out, and the trace says so. A module that is
+not found is asked for twice, by us and then by importlib: that is why `auto` uses no finder where
+the locks show more.
 """
 
 import sys
@@ -21,24 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _getframe = sys._getframe
-
-
-class FindStamp:
-    """Notes when the search for a module begins."""
-
-    def __init__(self, recorder: "Recorder") -> None:
-        self._local = recorder.local
-
-    def find_spec(
-        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
-    ) -> "ModuleSpec | None":
-        # Runs under the global import lock: no lock of ours, no log, no import.
-        state = getattr(self._local, "state", None)
-        if state is not None and state.stack:
-            load = state.stack[-1]
-            if load.name == name and not load.find:
-                load.find = clock()
-        return None
 
 
 class TracingFinder:
@@ -63,6 +45,8 @@ class TracingFinder:
                 load = self._begin(name)
         except Exception as error:
             self._broken(error)
+        if load is None:
+            return None  # not an import's question: who asks walks the rest himself
         spec, finder = None, None
         # Walk the live list from behind us, as importlib does. importlib.util.find_spec() would import
         # the parent while we hold the global import lock.
@@ -74,11 +58,16 @@ class TracingFinder:
                 find = getattr(candidate, "find_spec", None)
                 if find is None:
                     continue
-                spec = find(name, path, target)
+                try:
+                    spec = find(name, path, target)
+                except BaseException as error:
+                    if error.__traceback__ is not None:  # our frame leaves the traceback
+                        error.__traceback__ = error.__traceback__.tb_next
+                    raise
                 if spec is not None:
                     finder = candidate
                     break
-        if load is not None and spec is not None:
+        if spec is not None:
             try:
                 self._found(load, spec, finder)
             except Exception as error:
@@ -114,7 +103,6 @@ class TracingFinder:
             None,
         )
         load.find = now
-        recorder.keep_load(load)
         return load
 
     def _found(self, load: "Load", spec: "ModuleSpec", finder: object) -> None:
@@ -124,6 +112,7 @@ class TracingFinder:
         loader = spec.loader
         load.loader = loader if isinstance(loader, type) else type(loader)
         load.thread.stack.append(load)
+        self._recorder.keep(load)
         load.module_spec = spec
         if (
             loader is not None

@@ -26,10 +26,8 @@ from time import perf_counter_ns as clock
 
 from importtrace import _compat
 from importtrace._bodies import Bodies
-from importtrace._failopen import FailOpen
-from importtrace._files import namespace_of
-from importtrace._importers import FROM_LIST, IMPLIED, find_importer
-from importtrace._recorder import VOID, Load, Recorder, Request, ThreadState, resolve_lines
+from importtrace._callers import FROM_LIST, IMPLIED, FailOpen, find_importer
+from importtrace._recorder import Load, Recorder, Request, ThreadState, resolve_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +70,10 @@ class Probes:
         self.recorder.off = True
         while self._undo:
             self._undo.pop()()
+        for state in list(self.recorder.threads.values()):
+            for load in state.stack:
+                self.recorder.keep(load)  # its end will not be seen
+            state.stack.clear()
         self.recorder.open.clear()
 
     def _put(self, owner: "Any", name: str, probe: object) -> None:
@@ -122,42 +124,26 @@ class Probes:
                 load.adopted = True
                 state.stack.append(load)
                 recorder.open[lock] = load
-                recorder.keep_load(load)
 
     # module locks --------------------------------------------------------------------------
 
     def _acquire(self, original: "Callable[[Any], bool]") -> "Callable[[Any], bool]":
         recorder = self.recorder
-        local = recorder.local
+        threads = recorder.threads
+        open_loads = recorder.open
         get_state = recorder.state
-        get_ident = _thread
+        bootstrap = _compat.BOOTSTRAP_GLOBALS
+        depth = _compat.frames_to_importer()
         taken = self._taken
         wait = self._wait
         ours = self._guard.ours
 
         def acquire(self: "Any") -> bool:
+            begin = clock()
+            owner = self.owner
             try:
-                try:
-                    state = local.state
-                    if state.ident != get_ident.get_ident():
-                        state = get_state()
-                except AttributeError:
-                    state = get_state()
-                if state.muted or recorder.off:
-                    plain = True
-                else:
-                    plain = False
-                    owner = self.owner
-                    begin = clock()
-            except BaseException as error:
-                if not ours(error):
-                    raise
-                plain = True
-            try:
-                if plain:
-                    return original(self)
-                if owner is not None and owner != state.ident:
-                    return wait(original, self, state, owner, begin, _getframe(1))
+                if owner is not None and owner != _thread.get_ident():
+                    return wait(original, self, owner, begin, _getframe(1))
                 result = original(self)
             except BaseException as error:
                 # Our frame leaves the traceback, which then reads as without us; a bare `raise`
@@ -166,7 +152,51 @@ class Probes:
                     error.__traceback__ = error.__traceback__.tb_next
                 raise
             try:
-                taken(self, state, begin, None, _getframe(1))
+                if owner is None and self.name not in sys.modules and not recorder.off:
+                    # A load, most likely by an import statement; if it is none after all, the
+                    # release finds that nothing was searched. Written out: this is the hot path.
+                    state = threads.get(_thread.get_ident())
+                    if state is None or not state.stack:
+                        state = get_state()
+                    try:
+                        frame = _getframe(depth)
+                        namespace = frame.f_globals
+                        importer = namespace.get("__name__")
+                    except ValueError:  # asked by C code, with no frame above importlib's
+                        namespace = bootstrap
+                    if (
+                        namespace is not bootstrap
+                        and type(importer) is str
+                        and importer != "importlib"
+                        and not state.muted
+                    ):
+                        stack = state.stack
+                        parent: Load | None
+                        if stack:
+                            parent = stack[-1]
+                            pending = parent.pending
+                            if pending is None:
+                                pending = parent.pending = []
+                        else:
+                            parent, state.started_in = state.started_in, None
+                            pending = state.pending
+                            if len(pending) > 255:
+                                _resolve(pending)
+                        load = Load(
+                            self.name,
+                            state,
+                            parent,
+                            begin,
+                            frame.f_code,
+                            frame.f_lasti,
+                            importer,
+                            _exception(),
+                        )
+                        pending.append(load)
+                        stack.append(load)
+                        open_loads[self] = load
+                        return result
+                taken(self, begin, None, _getframe(1))
             except BaseException as error:
                 if not ours(error):
                     # The caller never enters its `with`: the lock would stay taken for ever.
@@ -180,27 +210,31 @@ class Probes:
         self,
         original: "Callable[[Any], bool]",
         lock: "Any",
-        state: "ThreadState",
         owner: int,
         begin: int,
         frame: "FrameType",
     ) -> bool:
         """The lock is another thread's: wait for it, or learn that waiting would be a deadlock."""
+        state: ThreadState | None = None
         request: Request | None = None
         try:
-            request = self._request(lock, state, begin, frame)
-            request.of = self.recorder.open.get(lock)
-            request.owner = (
-                request.of.thread if request.of is not None else self.recorder.threads.get(owner)
-            )
-            state.waiting = request
+            state = self.recorder.state()
+            if not state.muted and not self.recorder.off:
+                request = self._request(lock, state, begin, frame)
+                request.of = self.recorder.open.get(lock)
+                request.owner = (
+                    request.of.thread
+                    if request.of is not None
+                    else self.recorder.threads.get(owner)
+                )
+                state.waiting = request
         except BaseException as error:
             if not self._guard.ours(error):
                 raise
         try:
             result = original(lock)
         except BaseException as error:
-            if request is not None:
+            if request is not None and state is not None:
                 try:
                     self._not_taken(lock, state, request, error, frame)
                 except BaseException as second:
@@ -210,12 +244,13 @@ class Probes:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
         finally:
-            state.waiting = None
+            if state is not None:
+                state.waiting = None
         try:
             if request is not None:
                 request.end = clock()
                 request.wait = request.end - begin
-            self._taken(lock, state, begin, request, frame)
+            self._taken(lock, begin, request, frame)
         except BaseException as error:
             if not self._guard.ours(error):
                 lock.release()
@@ -244,7 +279,7 @@ class Probes:
         own = (state, lock.name, request.owner, request.wait)
         request.graph = [own, *self._wait_graph()]
         self._hand_out(request)
-        self.recorder.keep_request(request)
+        self.recorder.keep(request)
 
     def _wait_graph(self) -> "list[tuple[Any, ...]]":
         """(waiting thread, module, holding thread, ns it has waited) as the detector saw it."""
@@ -261,43 +296,34 @@ class Probes:
                 graph.append((waiter, name, holder, now - since))
         return graph
 
-    def _taken(
-        self,
-        lock: "Any",
-        state: "ThreadState",
-        begin: int,
-        waited: "Request | None",
-        frame: "FrameType",
-    ) -> None:
+    def _taken(self, lock: "Any", begin: int, waited: "Request | None", frame: "FrameType") -> None:
         """This thread now holds the lock. Why it wanted it is told by who called."""
-        load = self.recorder.open.get(lock)
+        recorder = self.recorder
+        if recorder.off:
+            return
+        state = recorder.state()
+        load = recorder.open.get(lock)
         code = frame.f_code
         managed = code is _compat.LOCK_MANAGER_ENTER
         if managed:
             frame = frame.f_back  # type: ignore[assignment]
             code = frame.f_code
-        own = load is not None and load.thread is state
-        if (
-            load is not None
-            and own
-            and (code is not _compat.FIND_AND_LOAD or lock.name in sys.modules)
-        ):
+        loads = code is _compat.FIND_AND_LOAD and lock.name not in sys.modules
+        if load is not None and load.thread is state and (state.muted or not loads):
             # Re-entered: the module is one that this thread is building.
             load.depth += 1
             if not managed and (code is _compat.LOCK_UNLOCK or code is _compat.FIND_AND_LOAD):
                 self._met_own(lock, state, begin, load, frame)
-            return
-        if code is _compat.FIND_AND_LOAD or code is _compat.LOAD:
-            if lock.name not in sys.modules or code is _compat.LOAD:
-                self._begin(lock, state, begin, waited, frame)
-                return
+        elif state.muted:
+            pass
+        elif loads or code is _compat.LOAD:
+            self._begin(lock, state, begin, waited, frame)
         elif code is _compat.RELOAD:
             self._begin(lock, state, begin, waited, frame)
-            self.recorder.open[lock].reload = True
-            return
-        if waited is not None:
+            recorder.open[lock].reload = True
+        elif waited is not None:
             self._hand_out(waited)
-            self.recorder.keep_request(waited)
+            recorder.keep(waited)
 
     def _begin(
         self,
@@ -334,17 +360,20 @@ class Probes:
             pending.append(load)
             if len(pending) > 255:
                 _resolve(pending)
-        load.implied = how == IMPLIED
-        load.from_list = how == FROM_LIST
+        if how == IMPLIED:
+            load.implied = True
+        elif how == FROM_LIST:
+            load.from_list = True
         if waited is not None:
             load.wait = waited.wait
             load.holder = waited.of
         open_loads = self.recorder.open
         # `import a.b` holds a.b's lock while it imports a, whose body may load a.b itself
-        load.re_entered = open_loads.get(lock)
+        around = open_loads.get(lock)
+        if around is not None:
+            load.re_entered = around
         stack.append(load)
         open_loads[lock] = load
-        self.recorder.keep_load(load)
 
     def _request(
         self, lock: "Any", state: "ThreadState", begin: int, frame: "FrameType"
@@ -385,7 +414,7 @@ class Probes:
         request.of = load
         request.owner = state
         self._hand_out(request)
-        self.recorder.keep_request(request)
+        self.recorder.keep(request)
 
     def _hand_out(self, request: "Request") -> None:
         module = sys.modules.get(request.name)
@@ -406,11 +435,11 @@ class Probes:
             try:
                 load = open_loads.get(self)
                 if load is not None:
-                    if load.depth > 1:
+                    if load.depth == 1:
+                        close(self, load)
+                    else:
                         load.depth -= 1
                         load = None
-                    else:
-                        close(self, load)
             except BaseException as error:
                 if not ours(error):
                     raise
@@ -425,29 +454,26 @@ class Probes:
 
         return release
 
-    def _close(self, lock: "Any", load: "Load") -> None:
+    def _close(self, lock: "Any", load: Load) -> None:
+        """The load ends; its lock is still held."""
         load.end = clock()
-        open_loads = self.recorder.open
+        recorder = self.recorder
         error = _exception()
-        if error is not None and error is load.outer:
-            error = None
+        if error is not None and error is load.outer and (load.body or load.found):
+            if lock.__class__ is object or lock.name in sys.modules:
+                error = None  # it was being handled when the load began, and still is
         load.outer = None
-        if (
-            error is None
-            and not load.found
-            and not load.body
-            and not load.adopted
-            and lock.name not in sys.modules
-        ):
-            # 3.15 takes the lock once to wait and once to load: the first was only a wait.
-            load.stored = VOID
         if load.pending:
             _resolve(load.pending)
             load.pending = None
         try:
             if error is not None:
                 self._failed(load, error)
+            elif not load.found and not load.body and not load.adopted:
+                # A lock taken for something else, or (3.15) only to wait: no module was looked for.
+                load.void = lock.name not in sys.modules
         finally:
+            open_loads = recorder.open
             if load.re_entered is not None:
                 open_loads[lock] = load.re_entered
                 load.re_entered = None
@@ -458,10 +484,12 @@ class Probes:
                 stack.pop()
             elif load in stack:
                 stack.remove(load)
+            if not load.void:
+                recorder.keep(load)
 
 
 def _is_ours(sitecustomize: "Any") -> bool:
-    return isinstance(sitecustomize, type(sys)) and "_step_aside" in namespace_of(sitecustomize)
+    return isinstance(sitecustomize, type(sys)) and "_step_aside" in vars(sitecustomize)
 
 
 def _resolve(pending: "list[Load | Request]") -> None:

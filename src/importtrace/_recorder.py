@@ -17,49 +17,50 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-# Where a load stands in the log.
-KEPT, DROPPED, VOID = 0, 1, 2
-
 
 class Load:
     """One module being found, created and executed. Times are `clock()`; 0 means not reached.
 
-    `where` is the importer's code object until `line` holds a line number; then it is the file.
+    `where` is the importer's code object, and `line` the offset of its instruction, until they are
+    resolved to a file and a line. What most loads never have is a class attribute, and goes into the
+    instance's dict only where it is set: memory and time of the common case.
     """
 
     __slots__ = (
-        "adopted",
+        "__dict__",
         "begin",
         "body",
-        "compiled",
-        "create",
         "depth",
         "end",
-        "error",
-        "failure",
-        "find",
-        "finder",
         "found",
-        "from_list",
-        "harmless",
-        "holder",
-        "implied",
         "importer",
         "line",
         "loader",
-        "module_spec",
         "name",
         "origin",
         "outer",
         "parent",
         "pending",
-        "re_entered",
-        "reload",
-        "stored",
         "thread",
-        "wait",
         "where",
     )
+
+    adopted = False  # open when tracing began
+    compiled = False  # from source, not from bytecode
+    create = 0  # an extension's creation began
+    error: "tuple[str, str | None] | None" = None
+    failure: "Any" = None
+    find = 0  # finder mode
+    finder: "Any" = None  # finder mode
+    from_list = False  # a try of importlib's whether a name of a `from` list is a submodule
+    harmless = 0  # requests by its own children, and by importlib
+    holder: "Load | None" = None  # the load that was waited for before this one
+    implied = False
+    module_spec: "Any" = None  # finder mode
+    re_entered: "Load | None" = None  # the load of the same module that this one is inside of
+    reload = False
+    void = False  # no load after all
+    wait = 0
 
     def __init__(
         self,
@@ -81,22 +82,10 @@ class Load:
         self.importer = importer
         self.outer = outer  # the exception being handled when the load began
         self.depth = 1
-        self.end = self.find = self.found = self.body = self.create = 0
-        self.wait = 0
-        self.harmless = 0
-        self.holder: Load | None = None
+        self.end = self.found = self.body = 0
         self.origin: str | None = None
         self.loader: Any = None
-        self.finder: Any = None
-        self.module_spec: Any = None  # finder mode only
-        self.error: tuple[str, str | None] | None = None
-        self.failure: Any = None
         self.pending: list[Load | Request] | None = None
-        self.re_entered: Load | None = (
-            None  # the load of the same module that this one is inside of
-        )
-        self.compiled = self.reload = self.adopted = self.implied = self.from_list = False
-        self.stored = KEPT
 
 
 class Request:
@@ -192,7 +181,7 @@ class Recorder:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.off = False  # after uninstall(): what another tool has wrapped only forwards
-        self.reserve = limit // 10
+        self.room = limit - limit // 10  # for ordinary loads
         self.log: list[Load | Request] = []
         self.requests: list[Request] = []  # those of the log
         self.open: dict[Any, Load] = {}  # module lock -> the load that holds it
@@ -209,13 +198,12 @@ class Recorder:
     # threads -------------------------------------------------------------------------------
 
     def state(self) -> "ThreadState":
-        """This thread's state."""
+        """This thread's state. `threads` alone may give that of a dead thread with the same ident."""
         ident = _thread.get_ident()
         try:
             state: ThreadState = self.local.state
         except AttributeError:
-            state = self.new_state(ident)
-            self.local.state = state
+            state = self.local.state = self.new_state(ident)
             return state
         if state.ident != ident:
             # gevent's get_ident() names the greenlet, and importlib's locks take it for a thread:
@@ -248,44 +236,42 @@ class Recorder:
         state = self.state()
         now = clock()
         self.started_at = now
-        self.log = []
-        self.requests = []
-        self.failures = []
-        self.troubled = {}
-        self.starting = {}
-        self.threads = {state.ident: state}
+        # in place: the probes hold these very objects
+        self.log.clear()
+        self.requests.clear()
+        self.failures.clear()
+        self.troubled.clear()
+        self.starting.clear()
+        self.threads.clear()
+        self.threads[state.ident] = state
         self.dropped_earlier = state.dropped = 0
+        state.waiting = None
         for load in state.stack:
             load.begin = now
             load.adopted = True
-            load.stored = KEPT
-            self.log.append(load)
         for lock, load in list(self.open.items()):
             if load.thread is not state:
                 del self.open[lock]
 
     # the log -------------------------------------------------------------------------------
 
-    def keep_load(self, load: "Load") -> None:
-        if len(self.log) < self.limit - self.reserve:
-            self.log.append(load)
+    def keep(self, record: "Load | Request") -> None:
+        """A load that has ended, or a request. The reserve is for what explains."""
+        important = isinstance(record, Request) or record.error is not None
+        if len(self.log) < (self.limit if important else self.room):
+            self.log.append(record)
+            if isinstance(record, Request):
+                self.requests.append(record)
         else:
-            load.stored = DROPPED
-            load.thread.dropped += 1
+            record.thread.dropped += 1
 
-    def keep_failed(self, load: "Load") -> None:
-        """A load that was dropped turned out to matter."""
-        if load.stored == DROPPED and len(self.log) < self.limit:
-            load.stored = KEPT
-            load.thread.dropped -= 1
-            self.log.append(load)
-
-    def keep_request(self, request: "Request") -> None:
-        if len(self.log) < self.limit:
-            self.log.append(request)
-            self.requests.append(request)
-        else:
-            request.thread.dropped += 1
+    def records(self) -> "list[Load | Request]":
+        """What was kept, and what is open now, by begin."""
+        found = list(self.log)
+        for state in list(self.threads.values()):
+            found += state.stack
+        found.sort(key=_begin)
+        return found
 
     @property
     def dropped(self) -> int:
@@ -320,6 +306,10 @@ def resolve_lines(pending: "list[Load | Request]") -> None:
                 record = following
             if done:
                 break
+
+
+def _begin(record: "Load | Request") -> int:
+    return record.begin
 
 
 def _offset(record: "Load | Request") -> int:

@@ -1,14 +1,13 @@
 """From raw records to a `Trace`: everything that was too dear to compute while importing."""
 
 import os
-import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
 from importtrace import _compat
 from importtrace._facts import place_of
 from importtrace._files import namespace_of, read
-from importtrace._recorder import VOID, Load, Recorder, Request, ThreadState, thread_name
+from importtrace._recorder import Load, Recorder, Request, ThreadState, thread_name
 from importtrace.analysis.statements import at_line
 from importtrace.records import SCHEMA, Importer, ImportRecord, ThreadRef, Trace
 
@@ -19,7 +18,17 @@ if TYPE_CHECKING:
 class Facts:
     """What the session knows besides the log."""
 
-    __slots__ = ("end", "epoch_ns", "mode", "parent_pid", "ready_at", "ready_by", "ready_points")
+    __slots__ = (
+        "end",
+        "epoch_ns",
+        "mode",
+        "parent_pid",
+        "ready_at",
+        "ready_by",
+        "ready_points",
+        "stopped",
+        "unexplained",
+    )
 
     def __init__(self) -> None:
         self.mode = ""
@@ -29,19 +38,16 @@ class Facts:
         self.ready_by: str | None = None
         self.ready_points: dict[str, str] = {}
         self.end = "snapshot"
+        self.unexplained: list[str] = []
+        self.stopped: str | None = None
 
 
 def snapshot(recorder: "Recorder", facts: "Facts") -> "Trace":
     """An immutable copy of what was recorded so far."""
-    raw = [record for record in list(recorder.log) if not _void(record)]
-    raw.sort(key=lambda record: record.begin)
+    raw = recorder.records()
     builder = _Builder(recorder, facts, raw)
     records = tuple(builder.record(record) for record in raw)
     return Trace(header=builder.header(records), records=records)
-
-
-def _void(record: "Load | Request") -> bool:
-    return type(record) is Load and record.stored == VOID
 
 
 class _Builder:
@@ -79,7 +85,7 @@ class _Builder:
         duration = load.end - load.begin if load.end else None
         found = load.found or (load.create if load.create > 0 else 0)
         find = load_ns = execute = None
-        if load.find or load.found:
+        if found or load.error is not None:
             since = load.find or load.begin + load.wait
             until = found or (load.end if load.error is not None else 0)
             if until:
@@ -161,6 +167,7 @@ class _Builder:
             names=names,
             held_by=self._held_by(of) if request.owner is not request.thread else None,
             error=_error(caught) if caught is not None else _refused(request),
+            handled=False if caught is not None and caught.uncaught else None,
             cause=caught.cause if caught is not None else None,
         )
 
@@ -184,8 +191,8 @@ class _Builder:
                 return True
             parent = parent.parent
         ready = self._facts.ready_at
-        if ready is not None and ready >= load.end:
-            return True
+        if ready is not None:
+            return True if ready >= load.end else None
         if self._last_failure.get(load.thread.serial) is not caught:
             return True
         if self._facts.end == "snapshot":
@@ -229,7 +236,7 @@ class _Builder:
         header: dict[str, Any] = {
             "type": "trace",
             "schema": SCHEMA,
-            "python": platform.python_version(),
+            "python": sys.version.split()[0],
             "implementation": sys.implementation.name,
             "platform": sys.platform,
             "pid": os.getpid(),
@@ -249,6 +256,10 @@ class _Builder:
             header["ready_by"] = facts.ready_by
         if facts.ready_points:
             header["ready_points"] = facts.ready_points
+        if facts.stopped:
+            header["stopped"] = facts.stopped  # tracing broke, and nothing is recorded from then on
+        if facts.unexplained:
+            header["unexplained"] = facts.unexplained
         loose = [
             caught.cause
             for caught in recorder.failures

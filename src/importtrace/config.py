@@ -11,6 +11,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# Where a server's start-up is over: module whose load is followed -> our integration of it.
+READY_POINTS: dict[str, str] = {
+    "gunicorn.workers.base": "gunicorn",
+    "gunicorn.workers.gasgi": "gunicorn",
+    "uvicorn.server": "uvicorn",
+}
+
 MODES = ("auto", "probes", "finder")
 LOGS = ("info", "debug", "off")
 SPANS = ("auto", "on", "off")
@@ -117,8 +124,6 @@ _SETTINGS: "dict[str, tuple[object, Callable[[object], object]]]" = {
 
 def resolve(arguments: "Mapping[str, object]", environ: "Mapping[str, str]") -> "Config":
     """The settings in force. ``arguments`` holds only what the caller gave (None: not given)."""
-    from importtrace.errors import ConfigError
-
     config = Config()
     for name, (default, parse) in _SETTINGS.items():
         given = arguments.get(name)
@@ -128,6 +133,8 @@ def resolve(arguments: "Mapping[str, object]", environ: "Mapping[str, str]") -> 
             try:
                 value = parse(given)
             except ValueError as error:
+                from importtrace.errors import ConfigError
+
                 raise ConfigError(f"install({name}={given!r}): {error}") from None
         elif text is not None and text != "":
             try:
@@ -140,6 +147,8 @@ def resolve(arguments: "Mapping[str, object]", environ: "Mapping[str, str]") -> 
         setattr(config, name, value)
     unknown = set(arguments) - set(_SETTINGS)
     if unknown:
+        from importtrace.errors import ConfigError
+
         raise ConfigError(f"install() has no setting {sorted(unknown)[0]!r}")
     return config
 

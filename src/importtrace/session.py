@@ -9,18 +9,19 @@ from time import perf_counter_ns as clock
 from time import time_ns
 
 from importtrace import _compat
-from importtrace._failures import Failures
-from importtrace._finder import FindStamp, TracingFinder
 from importtrace._hooks import Hooks, Process
 from importtrace._probes import Probes
 from importtrace._recorder import Recorder
-from importtrace.config import Config, resolve, warn
+from importtrace.config import READY_POINTS, Config, resolve, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from importtrace._failures import Failures
+    from importtrace._finder import TracingFinder
+    from importtrace._recorder import Load
     from importtrace.cause import Cause
     from importtrace.records import Trace
 
@@ -35,10 +36,10 @@ class Session:
         self.config = config
         self.mode = _mode(config.mode)
         self._recorder = Recorder(config.max_records)
-        self._failures = Failures(self._recorder)
+        self._failures: Failures | None = None  # from the first failure on
         self._hooks = Hooks(self._recorder, self._tell, self._after_uncaught, self.mark_ready)
         self._probes: Probes | None = None
-        self._finder: FindStamp | TracingFinder | None = None
+        self._finder: TracingFinder | None = None
         self._epoch_ns = 0
         self._ready: tuple[int, str] | None = None
         self._uncaught = False
@@ -52,8 +53,6 @@ class Session:
     # on and off ----------------------------------------------------------------------------
 
     def _start(self) -> None:
-        from importtrace.integrations import POINTS
-
         _process.register()
         self._epoch_ns = time_ns()
         self._recorder.started_at = clock()
@@ -61,17 +60,14 @@ class Session:
         self._owner = environment.get("IMPORTTRACE_FILE_OWNER") or str(_pid())
         self._file = self.config.file
         if self.mode == "finder":
+            from importtrace._finder import TracingFinder
+
             self._finder = TracingFinder(self._recorder, self._stop_tracing)
-        else:
-            self._probes = Probes(
-                self._recorder, self._failures.failed, self._hooks, self._stop_tracing
-            )
-            self._probes.place()
-            if self.mode == "auto":
-                self._finder = FindStamp(self._recorder)
-        if self._finder is not None:
             sys.meta_path.insert(0, self._finder)
-        self._hooks.place(POINTS)
+        else:
+            self._probes = Probes(self._recorder, self._failed, self._hooks, self._stop_tracing)
+            self._probes.place()
+        self._hooks.place(READY_POINTS)
         _process.before_fork = self._before_fork
         _process.after_fork = self._after_fork
         _process.at_exit = self._at_exit
@@ -87,7 +83,6 @@ class Session:
                     del sys.meta_path[position]
                     break
         self._hooks.remove()
-        _process.before_fork = _process.after_fork = _process.at_exit = None
 
     def _stop_tracing(self, error: BaseException) -> None:
         """Fail open: something of ours raised inside an import."""
@@ -102,6 +97,7 @@ class Session:
         with _process.lock:
             if _current is self:
                 _current = None
+                _process.before_fork = _process.after_fork = _process.at_exit = None
             self._stop()
 
     def __enter__(self) -> "Self":
@@ -123,16 +119,36 @@ class Session:
 
     def explain(self, error: BaseException) -> "Cause | None":
         """The cause of an exception; None if no import has to do with it. From any thread, at any time."""
-        data = self._failures.explain(error)
-        if data is None:
-            return None
         state = self._recorder.state()
         state.muted += 1
         try:
+            data = self._known_failures().explain(error)
+            if data is None:
+                return None
             from importtrace.cause import Cause
+
+            return Cause.from_dict(data)
         finally:
             state.muted -= 1
-        return Cause.from_dict(data)
+
+    def _failed(self, load: "Load", error: BaseException) -> None:
+        """A load ends with an exception; its lock is still held."""
+        failures = self._failures
+        if failures is None:
+            state = self._recorder.state()
+            state.muted += 1
+            try:
+                failures = self._known_failures()
+            finally:
+                state.muted -= 1
+        failures.failed(load, error)
+
+    def _known_failures(self) -> "Failures":
+        if self._failures is None:
+            from importtrace._failures import Failures
+
+            self._failures = Failures(self._recorder)
+        return self._failures
 
     def _snapshot(self, end: str) -> "Trace":
         state = self._recorder.state()
@@ -148,6 +164,10 @@ class Session:
                 facts.parent_pid = self._parent_pid
             if self._ready is not None:
                 facts.ready_at, facts.ready_by = self._ready
+            if self._failures is not None:
+                facts.unexplained = list(self._failures.unexplained)
+            if self._broken is not None:
+                facts.stopped = self._broken
             facts.ready_points = dict(self._hooks.ready_points)
             return snapshot(self._recorder, facts)
         finally:
@@ -179,7 +199,12 @@ class Session:
             deliver()
 
     def _tell(self, error: BaseException) -> None:
-        self._failures.tell(error)
+        state = self._recorder.state()
+        state.muted += 1
+        try:
+            self._known_failures().tell(error)
+        finally:
+            state.muted -= 1
 
     def _after_uncaught(self) -> None:
         """An error left the entry script: the last moment at which the SDK can be imported."""
@@ -202,9 +227,11 @@ class Session:
         state = self._recorder.state()
         state.muted += 1
         try:
-            trace = self._snapshot(end)
-            from importtrace.exporters import deliver
+            from importtrace.exporters import deliver, wanted
 
+            if not wanted(self.config):
+                return
+            trace = self._snapshot(end)
             if self._file is not None:
                 from importtrace.naming import trace_path
 

@@ -5,8 +5,6 @@ module named in ``POINTS`` has finished, and imports wrapt; ImportError means th
 ``undo()`` puts the original back, if what stands there is still ours.
 """
 
-# module whose load is followed -> our submodule
-POINTS: dict[str, str] = {
-    "gunicorn.workers.base": "gunicorn",
-    "uvicorn.server": "uvicorn",
-}
+from importtrace.config import READY_POINTS as POINTS
+
+__all__ = ["POINTS"]

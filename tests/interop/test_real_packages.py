@@ -1,0 +1,179 @@
+"""boto3 and pandas as they are: the trace is complete, its times add up, the program is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import importtrace
+
+pytestmark = pytest.mark.integration
+
+PLACE = str(Path(importtrace.__file__).parent.parent)
+PROGRAMS = {
+    "boto3": "import boto3\nclient = boto3.client('s3', region_name='eu-west-1', "
+    "aws_access_key_id='x', aws_secret_access_key='y')\nprint(client.meta.endpoint_url)\n",
+    "pandas": "import pandas\nframe = pandas.DataFrame({'a': [1, 2, 3]})\n"
+    "print(frame.a.sum(), frame.to_csv())\n",
+}
+
+# In sys.modules without a load, where nothing on the module itself tells so.
+BY_HAND = {
+    "pyexpat.errors", "pyexpat.model",  # made by pyexpat's C code
+    "xml.parsers.expat.errors", "xml.parsers.expat.model",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=sorted(PROGRAMS))
+def package(request: pytest.FixtureRequest) -> str:
+    """The package's name, once an environment has it."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> str:
+    """The Python of an environment with both packages, made once and kept in the temporary folder."""
+    tag = f"importtrace-packages-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    folder = Path(tempfile.gettempdir()) / f"{tag}-{sys.implementation.cache_tag}"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    complete = folder / "complete"
+    if not complete.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True, symlinks=os.name == "posix")
+        pip = [str(python), "-m", "pip", "install", "--quiet", *sorted(PROGRAMS)]
+        done = subprocess.run(pip, capture_output=True, text=True, timeout=570)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+            pytest.skip(f"pip cannot install boto3 and pandas: {reason}")
+        complete.touch()
+    return str(python)
+
+
+FACTS = """
+import json as _json, sys as _sys
+_ours = lambda name: name.partition(".")[0] == "importtrace"
+_found = {}
+for _name in set(_sys.modules) - _before:
+    if not _ours(_name):
+        _spec = getattr(_sys.modules[_name], "__spec__", None)
+        _found[_name] = getattr(_spec, "name", None)
+open(FACTS, "w").write(_json.dumps(_found))
+"""
+
+
+def run(interpreter: str, folder: Path, package: str, mode: str | None) -> dict[str, Any]:
+    """Runs the program; ``modules`` maps what is new in sys.modules to the name its spec has."""
+    folder.mkdir()
+    facts, trace = folder / "facts.json", folder / "trace.jsonl"
+    start = ""
+    if mode is not None:
+        start = (
+            f"import importtrace; importtrace.install(mode={mode!r}, log='off', spans='off', "
+            f"file={str(trace)!r})"
+        )
+    (folder / "program.py").write_text(
+        f"import json as _json, sys as _sys; _before = set(_sys.modules)\n{start}\n"
+        + PROGRAMS[package]
+        + FACTS.replace("FACTS", repr(str(facts)))
+    )
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("IMPORTTRACE", "OTEL_", "PYTHON", "AWS_"))
+    }
+    done = subprocess.run(
+        [interpreter, "-W", "error::ImportWarning", "program.py"],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": PLACE},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = {"out": done.stdout, "err": done.stderr, "records": []}
+    found["modules"] = json.loads(facts.read_text())
+    if mode is not None:
+        found["header"], *found["records"] = map(json.loads, trace.read_text().splitlines())
+    return found
+
+
+@pytest.mark.parametrize("mode", ["auto", "probes"])
+def test_the_trace_is_complete_and_its_times_add_up(
+    interpreter: str, package: str, mode: str, tmp_path: Path
+) -> None:
+    """The loads are the new entries of ``sys.modules``; self times sum to each thread's total."""
+    plain = run(interpreter, tmp_path / "plain", package, None)
+    traced = run(interpreter, tmp_path / "traced", package, mode)
+    assert (traced["out"], traced["err"]) == (plain["out"], plain["err"])
+
+    loads = [one for one in traced["records"] if one["kind"] == "load"]
+    good = [one for one in loads if one["outcome"] in ("ok", "waited")]
+    names = [one["module"] for one in good]
+    twice = {name for name in names if names.count(name) > 1}
+    assert not twice
+    # put there by the program: no spec, or that of another name
+    by_hand = {name for name, of in traced["modules"].items() if of != name} | BY_HAND
+    missing = set(traced["modules"]) - set(names) - by_hand
+    assert missing <= {name for name in missing if name.startswith(("six.moves", "atexit"))}
+    assert len(names) > 300
+
+    # what we load ourselves, hidden from the trace, the plain program had to load as well or not at all
+    assert set(plain["modules"]) - by_hand - BY_HAND <= set(names) | {
+        name for name in plain["modules"] if name.startswith("six.moves")
+    }
+    assert set(names) - set(plain["modules"]) == set()
+
+    assert traced["header"]["dropped"] == 0
+    by_thread: dict[int, list[dict[str, Any]]] = {}
+    for one in loads:
+        by_thread.setdefault(one["thread"]["serial"], []).append(one)
+        assert 0 <= one["self_ns"] <= one["duration_ns"]
+        parts = sum(one.get(key, 0) for key in ("find_ns", "load_ns", "exec_ns"))
+        assert parts <= one["duration_ns"]
+    for mine in by_thread.values():
+        ids = {one["id"] for one in mine}
+        total = sum(one["duration_ns"] for one in mine if one.get("parent") not in ids)
+        assert sum(one["self_ns"] for one in mine) == pytest.approx(total, rel=0.01)
+
+
+@pytest.mark.parametrize("mode", ["finder"])
+def test_public_means_see_every_module_found(
+    interpreter: str, package: str, mode: str, tmp_path: Path
+) -> None:
+    """Mode ``finder`` knows less of each load, and of no fewer loads."""
+    plain = run(interpreter, tmp_path / "plain", package, None)
+    traced = run(interpreter, tmp_path / "traced", package, mode)
+    assert (traced["out"], traced["err"]) == (plain["out"], plain["err"])
+    names = {one["module"] for one in traced["records"]}
+    by_hand = {name for name, of in plain["modules"].items() if of != name} | BY_HAND
+    left = set(plain["modules"]) - names - by_hand
+    assert {name for name in left if not name.startswith("six.moves")} == set()
+    assert traced["header"]["mode"] == "finder"
+
+
+def test_the_distributions_are_named_with_their_versions(
+    interpreter: str, package: str, tmp_path: Path
+) -> None:
+    """What was seen, by the name pip knows."""
+    versions = run(interpreter, tmp_path / "t", package, "auto")["header"]["versions"]
+    asked = subprocess.run(
+        [interpreter, "-m", "pip", "list", "--format=json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    installed = {one["name"].lower().replace("-", "_"): one["version"]
+                 for one in json.loads(asked.stdout)}  # fmt: skip
+    assert package in versions
+    for name, version in versions.items():
+        assert installed[name.lower().replace("-", "_")] == version
