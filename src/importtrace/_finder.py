@@ -79,7 +79,7 @@ class TracingFinder:
         state = recorder.state()
         stack = state.stack
         while stack and not _initializing(stack[-1]):
-            stack.pop()  # over by now; when exactly was not seen
+            recorder.keep(stack.pop())  # over by now; when exactly was not seen
         frame: Any = _getframe(2)
         while frame is not None and (
             frame.f_globals is _compat.BOOTSTRAP_GLOBALS
@@ -112,7 +112,6 @@ class TracingFinder:
         loader = spec.loader
         load.loader = loader if isinstance(loader, type) else type(loader)
         load.thread.stack.append(load)
-        self._recorder.keep(load)
         load.module_spec = spec
         if (
             loader is not None

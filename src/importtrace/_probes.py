@@ -27,7 +27,15 @@ from time import perf_counter_ns as clock
 from importtrace import _compat
 from importtrace._bodies import Bodies
 from importtrace._callers import FROM_LIST, IMPLIED, FailOpen, find_importer
-from importtrace._recorder import Load, Recorder, Request, ThreadState, resolve_lines
+from importtrace._recorder import (
+    NEAR,
+    Load,
+    Recorder,
+    Request,
+    ThreadState,
+    defer,
+    resolve_lines,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,25 +182,23 @@ class Probes:
                         parent: Load | None
                         if stack:
                             parent = stack[-1]
-                            pending = parent.pending
-                            if pending is None:
-                                pending = parent.pending = []
                         else:
                             parent, state.started_in = state.started_in, None
-                            pending = state.pending
-                            if len(pending) > 255:
-                                _resolve(pending)
+                        code = frame.f_code
+                        line = frame.f_lasti
+                        near = line < NEAR
                         load = Load(
                             self.name,
                             state,
                             parent,
                             begin,
-                            frame.f_code,
-                            frame.f_lasti,
+                            code.co_filename if near else code,
+                            frame.f_lineno if near else line,
                             importer,
                             _exception(),
                         )
-                        pending.append(load)
+                        if not near:
+                            defer(load, state)
                         stack.append(load)
                         open_loads[self] = load
                         return result
@@ -337,12 +343,8 @@ class Probes:
         stack = state.stack
         if stack:
             parent: Load | None = stack[-1]
-            pending = stack[-1].pending
-            if pending is None:
-                pending = stack[-1].pending = []
         else:
             parent, state.started_in = state.started_in, None
-            pending = state.pending
         if caller is None:
             load = Load(lock.name, state, parent, begin, None, 0, None, _exception())
         else:
@@ -357,9 +359,7 @@ class Probes:
                 importer if type(importer) is str else None,
                 _exception(),
             )
-            pending.append(load)
-            if len(pending) > 255:
-                _resolve(pending)
+            defer(load, state)
         if how == IMPLIED:
             load.implied = True
         elif how == FROM_LIST:
@@ -388,10 +388,7 @@ class Probes:
             request.where_code = id(caller.f_code)
             request.line = request.lasti = caller.f_lasti
             request.frame = id(caller)
-            pending = stack[-1].pending if stack else state.pending
-            if pending is None:
-                pending = stack[-1].pending = []
-            pending.append(request)
+            defer(request, state)
         return request
 
     def _met_own(
@@ -464,7 +461,7 @@ class Probes:
                 error = None  # it was being handled when the load began, and still is
         load.outer = None
         if load.pending:
-            _resolve(load.pending)
+            resolve_lines(load.pending)
             load.pending = None
         try:
             if error is not None:
@@ -490,8 +487,3 @@ class Probes:
 
 def _is_ours(sitecustomize: "Any") -> bool:
     return isinstance(sitecustomize, type(sys)) and "_step_aside" in vars(sitecustomize)
-
-
-def _resolve(pending: "list[Load | Request]") -> None:
-    resolve_lines(pending)
-    pending.clear()

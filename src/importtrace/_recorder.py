@@ -279,6 +279,25 @@ class Recorder:
         return self.dropped_earlier + sum(state.dropped for state in list(self.threads.values()))
 
 
+# An instruction this near the start of its code has its line read off the frame at once: that is
+# linear in the distance, too, but in C. Those further on wait for one pass over the whole code.
+NEAR = 600
+
+
+def defer(record: "Load | Request", state: ThreadState) -> None:
+    """Keep a record until its line can be resolved: when the importing body ends, or in batches."""
+    if state.stack:
+        importing = state.stack[-1]
+        if importing.pending is None:
+            importing.pending = []
+        importing.pending.append(record)
+    else:
+        if len(state.pending) > 255:
+            resolve_lines(state.pending)
+            state.pending.clear()
+        state.pending.append(record)
+
+
 def resolve_lines(pending: "list[Load | Request]") -> None:
     """Turn code objects and instruction offsets into files and lines, in one pass per code object.
 

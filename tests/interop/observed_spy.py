@@ -45,7 +45,7 @@ def _watch_locks(bootstrap):
 
 
 def _watch_functions(bootstrap):
-    called, created = bootstrap._call_with_frames_removed, bootstrap._init_module_attrs
+    created = bootstrap._init_module_attrs
 
     def _call_with_frames_removed(f, *args, **kwds):
         what = getattr(f, "__name__", "?")

@@ -35,7 +35,7 @@ HEADS = (
     "finder",
     "importtrace records",
 )
-NONE = "–"
+NONE = "-"
 BEGIN = "<!-- rows: written by tests/interop/test_observed.py --write -->"
 
 Row = tuple[str, ...]  # module, then a cell for each seam
@@ -100,7 +100,7 @@ def _folded(whats: list[str]) -> list[str]:
             out[-1] = (what, out[-1][1] + 1)
         else:
             out.append((what, 1))
-    return [what if count == 1 else f"{count} × {what}" for what, count in out]
+    return [what if count == 1 else f"{count} x {what}" for what, count in out]
 
 
 # the page ----------------------------------------------------------------------------------

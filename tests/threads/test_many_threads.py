@@ -53,9 +53,7 @@ def package() -> dict[str, str]:
 
 def generated(result: Run, kind: str) -> list[dict[str, object]]:
     return [
-        one
-        for one in result.records
-        if one["kind"] == kind and one["module"].startswith("gen.m")
+        one for one in result.records if one["kind"] == kind and one["module"].startswith("gen.m")
     ]
 
 
@@ -76,7 +74,8 @@ def test_every_load_once_and_every_wait_by_its_owner(mode, turn, tmp_path):
         assert len(executed) == MODULES
         assert {one["outcome"] for one in executed} <= {"ok", "waited"}
     loads = {one["id"]: one for one in result.records if one["kind"] == "load"}
-    builders = {name: ident for name, ident in entered}
+    # a body that failed is run again, perhaps by another thread
+    builders = {name: {i for n, i in entered if n == name} for name, _ in entered}
     requests = generated(result, "request")
     assert [one for one in requests if one.get("wait_ns")], "no thread waited: nothing was tested"
     for one in requests:
@@ -84,7 +83,7 @@ def test_every_load_once_and_every_wait_by_its_owner(mode, turn, tmp_path):
             continue
         load = loads[one["of"]]
         assert load["module"] == one["module"]
-        assert load["thread"]["id"] == builders[one["module"]]
+        assert load["thread"]["id"] in builders[one["module"]]
         end = one["start_ns"] + one["duration_ns"]
         if "held_by" in one:
             assert one["held_by"]["thread"]["id"] == load["thread"]["id"] != one["thread"]["id"]
@@ -161,4 +160,5 @@ assert not problems, problems
     result = run(tmp_path, program, mode=mode, files=package())
     told = result.data
     assert told["alive"] == 0
-    assert told["failed"] == [] or mode != "finder"
+    # importlib itself raises it now and then where threads meet in a cycle
+    assert {kind for _, kind in told["failed"]} <= {"_DeadlockError"}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from capture_support import MODES, PROBED, run
+
+import importtrace
+
+BARE = {"PYTHONPATH": str(Path(importtrace.__file__).parent.parent)}  # for -S
 
 STARTS = {
     "starts.py": """
@@ -97,9 +103,7 @@ def test_threading_is_not_loaded_for_it(mode, tmp_path):
 @pytest.mark.parametrize("mode", PROBED)
 def test_threading_loaded_while_tracing_is_followed(mode, tmp_path):
     """The body that imports ``threading`` for the first time starts a thread at once."""
-    result = run(
-        tmp_path, "import starts\n", mode=mode, files=STARTS, flags=("-S",), env=BARE
-    ).ok()
+    result = run(tmp_path, "import starts\n", mode=mode, files=STARTS, flags=("-S",), env=BARE).ok()
     assert result.parent(result.load("first_one")) == "starts"
     assert result.load("first_one")["thread"]["name"] == "warm"
 
@@ -205,14 +209,3 @@ BLOCKED = """
                 raise SystemExit(f"nobody waits for {name}")
             time.sleep(0)
 """
-
-BARE: dict[str, str] = {}
-
-
-def _place() -> str:
-    import importtrace
-
-    return str(__import__("pathlib").Path(importtrace.__file__).parent.parent)
-
-
-BARE["PYTHONPATH"] = _place()

@@ -12,8 +12,10 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODES = ("auto", "probes", "finder")
 PROBED = ("auto", "probes")

@@ -67,7 +67,7 @@ def test_an_error_of_our_own_stops_the_tracing_and_nothing_else(place, kind, tmp
     """The program runs on as without us; at most one line on stderr; all is put back."""
     mode = "finder" if place in ("finder", "found") else "auto"
     owner, _, name = BREAKS[place].rpartition(".")
-    module, _, cls = owner.rpartition(".")
+    module = owner.rpartition(".")[0]
     # the function must be one of ours: an error raised elsewhere is the program's
     breaking = f"""
     import {module}
@@ -107,7 +107,7 @@ def test_an_error_of_our_own_stops_the_tracing_and_nothing_else(place, kind, tmp
 def test_an_error_of_the_program_s_in_our_frames_is_the_program_s(place, mode, tmp_path):
     """A signal handler can raise anywhere: it passes, no lock stays taken, tracing goes on."""
     program = f"""
-    import _frozen_importlib, sys, importtrace._probes as probes
+    import importlib, _frozen_importlib, sys, importtrace._probes as probes
     class Mine(Exception): pass
     original = probes.Probes.{place}
     armed = [True]
@@ -122,8 +122,6 @@ def test_an_error_of_the_program_s_in_our_frames_is_the_program_s(place, mode, t
     probes.Probes.{place} = interrupted
     session.uninstall()
     session = importtrace.install(mode={mode!r}, log="off", spans="off", file="trace.jsonl")
-    armed[:] = [True]
-    import importlib
     armed[:] = [True]
     try:
         importlib.import_module("one")

@@ -32,7 +32,9 @@ def place(result: Run, module: str) -> tuple[str, int, str, str]:
 @pytest.mark.parametrize("mode", MODES)
 def test_plain_imports_have_parent_place_and_origin(mode, tmp_path):
     """File, line, module and statement of the importer; the parent is the load it happened in."""
-    result = run(tmp_path, "x = 0\nimport pkg\nfrom pkg import late, value\n", mode=mode, files=PACKAGE)
+    result = run(
+        tmp_path, "x = 0\nimport pkg\nfrom pkg import late, value\n", mode=mode, files=PACKAGE
+    )
     assert place(result.ok(), "pkg") == ("program.py", 3, "import pkg", "__main__")
     assert place(result, "pkg.inner") == ("__init__.py", 1, "import pkg.inner", "pkg")
     assert place(result, "leaf")[:2] == ("inner.py", 1)
@@ -80,9 +82,7 @@ def test_records_are_ordered_and_ids_are_unique(mode, tmp_path):
 )
 def test_each_way_to_ask_names_the_asking_line(mode, statement, tmp_path):
     """importlib's own frames are passed over: the line is the program's."""
-    result = run(
-        tmp_path, f"import importlib.util\n\n{statement}\n", mode=mode, files=PACKAGE
-    ).ok()
+    result = run(tmp_path, f"import importlib.util\n\n{statement}\n", mode=mode, files=PACKAGE).ok()
     found = result.load("pkg.late")["importer"]
     if "exec" in statement:
         assert found["file"] == "<string>"
@@ -109,6 +109,18 @@ def test_an_implied_parent_is_marked_and_is_the_child_s_child(mode, tmp_path):
     assert place(result, "pkg")[:2] == ("program.py", 2)
     assert "implied" not in result.load("pkg.late")
     assert "implied" not in result.load("pkg.inner")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_child_that_its_own_package_loads_is_loaded_once(mode, tmp_path):
+    """``import pkg.leaf`` where pkg's body imports pkg.leaf: the statement itself loaded nothing but
+    the package; numpy and urllib3 are made that way."""
+    files = {"pkg/__init__.py": "from pkg import leaf\n", "pkg/leaf.py": "x = 1\n"}
+    result = run(tmp_path, "import pkg.leaf\n", mode=mode, files=files).ok()
+    leaf = result.load("pkg.leaf")
+    assert result.parent(leaf) == "pkg"
+    assert leaf["importer"]["module"] == "pkg"
+    assert result.parent(result.load("pkg")) is None
 
 
 @pytest.mark.parametrize("mode", PROBED)

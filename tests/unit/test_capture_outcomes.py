@@ -278,7 +278,11 @@ def test_time_is_told_where_it_was_spent(mode, tmp_path):
     sys.meta_path.insert(1 if session else 0, Finder)
     import slow_find, slow_load, slow_body
     """
-    files = {"slow_find.py": "", "slow_load.py": "", "slow_body.py": "import time; time.sleep(0.2)\n"}
+    files = {
+        "slow_find.py": "",
+        "slow_load.py": "",
+        "slow_body.py": "import time; time.sleep(0.2)\n",
+    }
     result = run(tmp_path, program, mode=mode, files=files).ok()
     spent = {
         name: {key: round(result.load(name).get(key, 0) / 1e9, 1) for key in

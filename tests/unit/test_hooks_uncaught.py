@@ -30,6 +30,17 @@ def test_the_program_s_excepthook_is_called_once_with_what_was_raised(mode, tmp_
 
 
 @pytest.mark.parametrize("mode", PROBED)
+def test_printing_an_uncaught_error_adds_nothing(mode, tmp_path):
+    """Python imports while it prints, and since 3.12 the failed module again: not the program's."""
+    result = run(tmp_path, "import left\n", mode=mode, files=CYCLE)
+    assert result.code == 1
+    assert len(result.loads("left")) == 1
+    assert len([one for one in result.records if "cause" in one]) == 1
+    files = [one["importer"]["file"] for one in result.records if "importer" in one]
+    assert not [file for file in files if "importtrace/_" in file.replace("\\", "/")]
+
+
+@pytest.mark.parametrize("mode", PROBED)
 def test_an_excepthook_that_raises_behaves_as_without_us(mode, tmp_path):
     """Python prints both errors; we add nothing and hide nothing."""
     program = """
