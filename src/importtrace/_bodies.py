@@ -52,6 +52,8 @@ class Bodies:
                         load.origin = spec.origin
                         loader = spec.loader
                         load.loader = loader if type(loader) is type else type(loader)
+            except RecursionError:
+                pass  # the program stands at the limit; no call here, not even to ours()
             except BaseException as error:
                 if not ours(error):
                     raise
@@ -99,6 +101,8 @@ class Bodies:
                         if f is seen:
                             note(f)
                             break
+            except RecursionError:
+                pass  # as above
             except BaseException as error:
                 if not ours(error):
                     raise

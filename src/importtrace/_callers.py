@@ -27,10 +27,12 @@ def find_importer(frame: "FrameType | None") -> "tuple[FrameType | None, int]":
         namespace = frame.f_globals
         if namespace is _BOOTSTRAP:
             code = frame.f_code
-            if called and not decided:
+            if code is _compat.RESOLVE_PARENTS and not decided:
+                decided, how = True, IMPLIED  # 3.15 waits for ancestors without that call
+            elif called and not decided:
                 # the frame below decides; importlib.machinery's create_module also calls that way
                 decided = True
-                if code is _compat.FIND_AND_LOAD_UNLOCKED or code is _compat.RESOLVE_PARENTS:
+                if code is _compat.FIND_AND_LOAD_UNLOCKED:
                     how = IMPLIED
                 elif code is _compat.HANDLE_FROMLIST:
                     how = FROM_LIST

@@ -427,9 +427,11 @@ def ref(state: "ThreadState") -> "dict[str, Any]":
     return {"id": state.ident, "name": state.name}
 
 
-def place_of(record: "Load | Request") -> tuple[str | None, int]:
+def place_of(record: "Load | Request") -> "tuple[str | None, int]":
     """File and line of the importer; also before its body has ended and lines are resolved."""
     where: Any = record.where
+    if type(where) is tuple:
+        return where
     if where is None or type(where) is str:
         return where, record.line
     for start, end, line in where.co_lines():

@@ -103,7 +103,7 @@ class Failures:
         load.failure = caught
         load.error = (caught.type, caught.message)
         recorder.troubled.setdefault(load.name, []).append(load)
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or sys.meta_path is None or sys.is_finalizing():
             return  # SystemExit and the like are not failures of an import
         outermost = len(state.stack) <= 1
         if not caught.explained and (outermost or not caught.everyday):

@@ -11,6 +11,7 @@ import sys
 from time import perf_counter_ns as clock
 
 from importtrace import _compat
+from importtrace._callers import FailOpen
 from importtrace._recorder import Load, Recorder
 
 TYPE_CHECKING = False
@@ -28,7 +29,7 @@ class TracingFinder:
 
     def __init__(self, recorder: "Recorder", broken: "Callable[[BaseException], None]") -> None:
         self._recorder = recorder
-        self._broken = broken
+        self._guard = FailOpen(broken)
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
@@ -43,8 +44,9 @@ class TracingFinder:
                 and _asked_by_import(_getframe(1))
             ):
                 load = self._begin(name)
-        except Exception as error:
-            self._broken(error)
+        except BaseException as error:
+            if not self._guard.ours(error):
+                raise
         if load is None:
             return None  # not an import's question: who asks walks the rest himself
         spec, finder = None, None
@@ -70,8 +72,9 @@ class TracingFinder:
         if spec is not None:
             try:
                 self._found(load, spec, finder)
-            except Exception as error:
-                self._broken(error)
+            except BaseException as error:
+                if not self._guard.ours(error):
+                    raise
         return spec
 
     def _begin(self, name: str) -> "Load":
@@ -107,12 +110,14 @@ class TracingFinder:
 
     def _found(self, load: "Load", spec: "ModuleSpec", finder: object) -> None:
         load.found = clock()
-        load.origin = spec.origin
+        load.module_spec = spec
+        load.thread.stack.append(load)
         load.finder = finder if isinstance(finder, type) else type(finder)
+        if type(spec) is not _compat.bootstrap_function("ModuleSpec"):
+            return  # reading another kind may run the program's code
+        load.origin = spec.origin
         loader = spec.loader
         load.loader = loader if isinstance(loader, type) else type(loader)
-        load.thread.stack.append(load)
-        load.module_spec = spec
         if (
             loader is not None
             and hasattr(loader, "exec_module")

@@ -54,7 +54,7 @@ class Hooks:
 
     def _follow(self, module: str, action: "Callable[[], None]") -> None:
         if module in sys.modules and not any(
-            load.name == module for load in self._recorder.open.values()
+            load.name == module for load in list(self._recorder.open.values())
         ):
             action()
         else:
@@ -78,9 +78,14 @@ class Hooks:
             kind: type[BaseException], value: BaseException, tb: "TracebackType | None"
         ) -> None:
             self._quietly(self._tell, value)
+            state = self._recorder.state()
+            # Printing imports: traceback, and in 3.12+ the failed module again, for a suggestion.
+            mine = 1 if previous is sys.__excepthook__ else 0
+            state.muted += mine
             try:
                 previous(kind, value, tb)
             finally:
+                state.muted -= mine
                 self._quietly(self._uncaught)
 
         return excepthook
@@ -89,7 +94,13 @@ class Hooks:
         def excepthook(args: "Any", /) -> "Any":
             if args.exc_value is not None:
                 self._quietly(self._tell, args.exc_value)
-            return previous(args)
+            state = self._recorder.state()
+            mine = 1 if previous is getattr(sys.modules["threading"], "__excepthook__", 0) else 0
+            state.muted += mine
+            try:
+                return previous(args)
+            finally:
+                state.muted -= mine
 
         return excepthook
 

@@ -76,8 +76,9 @@ class Probes:
 
     def remove(self) -> None:
         self.recorder.off = True
-        while self._undo:
-            self._undo.pop()()
+        undo, self._undo = self._undo, []  # two threads may fail open at once
+        for put_back in reversed(undo):
+            put_back()
         for state in list(self.recorder.threads.values()):
             for load in state.stack:
                 self.recorder.keep(load)  # its end will not be seen
@@ -180,6 +181,8 @@ class Probes:
                     ):
                         stack = state.stack
                         parent: Load | None
+                        while stack and stack[-1].end:
+                            stack.pop()  # its release was interrupted
                         if stack:
                             parent = stack[-1]
                         else:
@@ -199,10 +202,12 @@ class Probes:
                         )
                         if not near:
                             defer(load, state)
-                        stack.append(load)
                         open_loads[self] = load
+                        stack.append(load)
                         return result
                 taken(self, begin, None, _getframe(1))
+            except RecursionError:
+                return result  # the program stands at the limit; no call here, not even to ours()
             except BaseException as error:
                 if not ours(error):
                     # The caller never enters its `with`: the lock would stay taken for ever.
@@ -286,6 +291,7 @@ class Probes:
         request.graph = [own, *self._wait_graph()]
         self._hand_out(request)
         self.recorder.keep(request)
+        state.started_in = None
 
     def _wait_graph(self) -> "list[tuple[Any, ...]]":
         """(waiting thread, module, holding thread, ns it has waited) as the detector saw it."""
@@ -330,6 +336,7 @@ class Probes:
         elif waited is not None:
             self._hand_out(waited)
             recorder.keep(waited)
+            state.started_in = None
 
     def _begin(
         self,
@@ -367,19 +374,21 @@ class Probes:
         if waited is not None:
             load.wait = waited.wait
             load.holder = waited.of
+            load.waited = waited
         open_loads = self.recorder.open
         # `import a.b` holds a.b's lock while it imports a, whose body may load a.b itself
         around = open_loads.get(lock)
         if around is not None:
             load.re_entered = around
-        stack.append(load)
         open_loads[lock] = load
+        stack.append(load)
 
     def _request(
         self, lock: "Any", state: "ThreadState", begin: int, frame: "FrameType"
     ) -> "Request":
         stack = state.stack
-        request = Request(lock.name, state, stack[-1] if stack else None, begin)
+        # A thread's first wait belongs to the load that started the thread, as its first load does.
+        request = Request(lock.name, state, stack[-1] if stack else state.started_in, begin)
         caller, _ = find_importer(frame)
         if caller is not None:
             importer = caller.f_globals.get("__name__")
@@ -423,6 +432,7 @@ class Probes:
     def _release(self, original: "Callable[[Any], None]") -> "Callable[[Any], None]":
         open_loads = self.recorder.open
         close = self._close
+        forget = self._forget
         ours = self._guard.ours
         followed = self._hooks.followed
         loaded = self._hooks.loaded
@@ -437,8 +447,12 @@ class Probes:
                     else:
                         load.depth -= 1
                         load = None
+            except RecursionError:
+                load = None  # as in acquire
             except BaseException as error:
                 if not ours(error):
+                    if load is not None:
+                        forget(self, load)
                     raise
             finally:
                 original(self)
@@ -468,21 +482,32 @@ class Probes:
                 self._failed(load, error)
             elif not load.found and not load.body and not load.adopted:
                 # A lock taken for something else, or (3.15) only to wait: no module was looked for.
-                load.void = lock.name not in sys.modules
+                # Or `import a.b` whose parent's body loaded a.b itself.
+                load.void = load.superseded or lock.name not in sys.modules
+                if load.void and load.waited is not None:
+                    self._hand_out(load.waited)
+                    recorder.keep(load.waited)
         finally:
-            open_loads = recorder.open
-            if load.re_entered is not None:
-                open_loads[lock] = load.re_entered
-                load.re_entered = None
-            else:
-                open_loads.pop(lock, None)
-            stack = load.thread.stack
-            if stack and stack[-1] is load:
-                stack.pop()
-            elif load in stack:
-                stack.remove(load)
+            self._forget(lock, load)
             if not load.void:
                 recorder.keep(load)
+
+    def _forget(self, lock: "Any", load: Load) -> None:
+        """It is no longer open; harmless to say twice."""
+        open_loads = self.recorder.open
+        around = load.re_entered
+        if around is not None:
+            load.re_entered = None
+            open_loads[lock] = around
+            if load.error is None:
+                around.superseded = True
+        elif open_loads.get(lock) is load:
+            del open_loads[lock]
+        stack = load.thread.stack
+        if stack and stack[-1] is load:
+            stack.pop()
+        elif load in stack:
+            stack.remove(load)
 
 
 def _is_ours(sitecustomize: "Any") -> bool:

@@ -14,16 +14,18 @@ from time import perf_counter_ns as clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
     from typing import Any
+
+CodeType = type((lambda: None).__code__)
 
 
 class Load:
     """One module being found, created and executed. Times are `clock()`; 0 means not reached.
 
-    `where` is the importer's code object, and `line` the offset of its instruction, until they are
-    resolved to a file and a line. What most loads never have is a class attribute, and goes into the
-    instance's dict only where it is set: memory and time of the common case.
+    `where` is the importer's file and `line` its line; or `where` is its code object and `line` the
+    offset of its instruction, until `where` becomes (file, line). What most loads never have is a
+    class attribute, and goes into the instance's dict only where it is set: memory and time of the
+    common case.
     """
 
     __slots__ = (
@@ -59,8 +61,10 @@ class Load:
     module_spec: "Any" = None  # finder mode
     re_entered: "Load | None" = None  # the load of the same module that this one is inside of
     reload = False
+    superseded = False  # one inside of it loaded the module
     void = False  # no load after all
     wait = 0
+    waited: "Request | None" = None  # the request that became this load
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class Load:
         thread: "ThreadState",
         parent: "Load | None",
         begin: int,
-        where: "CodeType | str | None",
+        where: "Any",
         line: int,
         importer: str | None,
         outer: BaseException | None,
@@ -126,7 +130,7 @@ class Request:
         self.owner: ThreadState | None = None
         self.deadlock: str | None = None  # "accepted" | "raised"
         self.graph: list[tuple[Any, ...]] | None = None
-        self.where: CodeType | str | None = None
+        self.where: Any = None
         self.where_code = 0
         self.line = self.lasti = 0
         self.importer: str | None = None
@@ -246,6 +250,11 @@ class Recorder:
         self.threads[state.ident] = state
         self.dropped_earlier = state.dropped = 0
         state.waiting = None
+        state.stack[:] = [
+            load
+            for load in state.stack
+            if load.module_spec is None or getattr(load.module_spec, "_initializing", False)
+        ]
         for load in state.stack:
             load.begin = now
             load.adopted = True
@@ -306,7 +315,7 @@ def resolve_lines(pending: "list[Load | Request]") -> None:
     """
     groups: dict[int, list[Load | Request]] = {}
     for record in pending:
-        if type(record.where) is not str and record.where is not None:
+        if type(record.where) is CodeType:
             groups.setdefault(id(record.where), []).append(record)
     for records in groups.values():
         code: Any = records[0].where
@@ -316,8 +325,8 @@ def resolve_lines(pending: "list[Load | Request]") -> None:
         done = False
         for _, end, line in code.co_lines():
             while record.line < end:
-                record.where = code.co_filename
-                record.line = line or 0
+                # one store: another thread may be reading
+                record.where = (code.co_filename, line or 0)
                 following = next(waiting, None)
                 if following is None:
                     done = True

@@ -69,9 +69,7 @@ class _Builder:
                 if record.failure is not None:
                     self._last_failure[record.thread.serial] = record.failure
         self._by_request = {
-            id(caught.request): caught
-            for caught in recorder.failures
-            if caught.request is not None and not caught.loads
+            id(caught.request): caught for caught in recorder.failures if caught.request is not None
         }
 
     # records -------------------------------------------------------------------------------
@@ -85,14 +83,16 @@ class _Builder:
         duration = load.end - load.begin if load.end else None
         found = load.found or (load.create if load.create > 0 else 0)
         find = load_ns = execute = None
-        if found or load.error is not None:
+        if load.adopted:
+            pass  # began elsewhere, or before us
+        elif found or load.error is not None:
             since = load.find or load.begin + load.wait
             until = found or (load.end if load.error is not None else 0)
             if until:
                 # what the finder itself imported, or the parent, is not finding
                 inner = sum(c.end - c.begin for c in children if c.end and since <= c.begin < until)
                 find = max(0, until - since - inner)
-        if load.body:
+        if load.body and not load.adopted:
             if load.found and load.body > load.found:
                 load_ns = load.body - load.found
             if load.end:
@@ -167,8 +167,9 @@ class _Builder:
             names=names,
             held_by=self._held_by(of) if request.owner is not request.thread else None,
             error=_error(caught) if caught is not None else _refused(request),
-            handled=False if caught is not None and caught.uncaught else None,
-            cause=caught.cause if caught is not None else None,
+            handled=self._request_handled(caught),
+            # an exception has one cause, told where its load is
+            cause=caught.cause if caught is not None and not caught.loads else None,
         )
 
     def _held_by(self, load: "Load | None") -> "dict[str, Any] | None":
@@ -198,6 +199,13 @@ class _Builder:
         if self._facts.end == "snapshot":
             return None
         return False
+
+    def _request_handled(self, caught: "Caught | None") -> bool | None:
+        if caught is None:
+            return None
+        if caught.loads:
+            return self._handled(caught.loads[0], caught)
+        return False if caught.uncaught else None
 
     def _importer(
         self, record: "Load | Request"

@@ -135,10 +135,15 @@ class Session:
         """A load ends with an exception; its lock is still held."""
         failures = self._failures
         if failures is None:
+            if sys.meta_path is None or sys.is_finalizing():
+                return  # the interpreter is shutting down: nothing can be imported any more
             state = self._recorder.state()
             state.muted += 1
             try:
                 failures = self._known_failures()
+            except Exception:  # an emptied sys.path, no file descriptor left: recorded, unexplained
+                load.error = type(error).__qualname__, None
+                return
             finally:
                 state.muted -= 1
         failures.failed(load, error)
@@ -327,7 +332,10 @@ def install(
         if _current is not None:
             return _current
         session = Session(resolve(given, _environment()))
-        session._start()
+        try:
+            session._start()
+        except Exception as error:
+            session._stop_tracing(error)
         _current = session
         return session
 

@@ -258,8 +258,8 @@ def _raised(failure: "Failure", files: "Files") -> "Cause | None":
         twin = class_twin(failure, files)
         if twin is not None:
             return twin
-    if failure.load is None:
-        return None
+    if failure.load is None or failure.stage in ("find", "create"):
+        return None  # a finder's error, a signal handler's: no body ran
     cause = new("body_raised", failure, failure.load)
     cause["summary"] = f"the body of {failure.load} raised {failure.type}"
     if where is not None and where.module != failure.load:
