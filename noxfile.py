@@ -12,7 +12,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import dev  # noqa: E402  the list of interpreters has one home
-from tools import debian  # noqa: E402
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "tests"]
@@ -102,24 +101,5 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=MAIN)
 def interpreters(session: nox.Session) -> None:
-    """The tests on Debian's 3.14 and 3.15, in a sandbox that leaves the system as it is."""
-    try:
-        debian.check()
-        root = debian.root(HERE / ".nox" / "debian")
-    except debian.Unavailable as reason:
-        session.skip(str(reason))
-    for version in dev.LATER:
-        wheels = root / f"wheels-{version}"
-        shutil.rmtree(wheels, ignore_errors=True)
-        download = ["--only-binary=:all:", "--python-version", version, "--implementation", "cp"]
-        session.run(
-            *("python", "-m", "pip", "download", "--quiet", "--dest", str(wheels), *download),
-            *(wheel(session), *group("test")),
-        )
-        debian.make_venv(root, version, wheels)
-        session.run(
-            *debian.sandbox(root, HERE),
-            *(str(debian.venv(root, version) / "bin" / "pytest"), "-m", "not integration"),
-            *session.posargs,
-            external=True,
-        )
+    """The tests on Debian's 3.13, 3.14 and 3.15, in a sandbox that leaves the system as it is."""
+    session.run("python", "tools/interpreters.py", "--wheel", wheel(session), *session.posargs)

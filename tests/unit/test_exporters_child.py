@@ -52,4 +52,4 @@ def test_a_frozen_program_is_not_started_again(monkeypatch):
 def test_relative_entries_of_the_path_are_not_passed_on(monkeypatch):
     """They would mean another folder, or none, in the child."""
     monkeypatch.setattr(sys, "path", ["", "lib", os.path.abspath(os.sep + "opt")])
-    assert child._path() [:-1] == [os.path.abspath(os.sep + "opt")]
+    assert child._path()[:-1] == [os.path.abspath(os.sep + "opt")]

@@ -56,17 +56,6 @@ def _deliver_alone(trace: "Trace", config: "Config", at_exit: bool) -> None:
             lock.release()
 
 
-def wanted(config: "Config") -> bool:
-    """Whether anybody asked for anything; if not, the trace need not even be put together."""
-    if config.file is not None or config.log != "off":
-        return True
-    if config.spans != "auto":
-        return config.spans == "on"
-    return _application_provider() is not None or any(
-        name.startswith(("OTEL_EXPORTER_OTLP", "OTEL_TRACES_EXPORTER")) for name in os.environ
-    )
-
-
 def _deliver(trace: "Trace", config: "Config", at_exit: bool) -> None:
     key = (os.getpid(), trace.start_ns)
     first = key not in _told
