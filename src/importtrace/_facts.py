@@ -60,6 +60,7 @@ class Collector:
         failure.name = name if type(name) is str else None
         if load is not None:
             self._stage(failure, caught, load, error)
+            self._failed_first(failure, load)
         if isinstance(error, SyntaxError) and type(error.filename) is str and error.lineno:
             # the statement that did not compile never became a frame
             name = load.name if load is not None else None
@@ -138,6 +139,19 @@ class Collector:
                 if earlier.thread is not load.thread and earlier.end >= load.begin:
                     failure.parent_failed = self._as_earlier(earlier, load.thread)
                     break
+
+    def _failed_first(self, failure: "Failure", load: "Load") -> None:
+        """Newer releases run a failed body again in every thread that waited for it: N equal
+        failures, of which one was first."""
+        for first in self._recorder.troubled.get(load.name, []):
+            if first.thread is load.thread or first.error != load.error:
+                continue
+            if load.holder is first or any(
+                request.of is first and request.thread is load.thread
+                for request in self._recorder.requests
+            ):
+                failure.first = self._as_earlier(first, load.thread)
+                return
 
     def _missing(self, failure: "Failure", error: BaseException) -> None:
         where = failure.frames[-1] if failure.frames else None

@@ -143,6 +143,8 @@ class Probes:
         get_state = recorder.state
         bootstrap = _compat.BOOTSTRAP_GLOBALS
         depth = _compat.frames_to_importer()
+        deadlock = _compat.DeadlockError
+        refused = self._refused
         taken = self._taken
         wait = self._wait
         ours = self._guard.ours
@@ -155,6 +157,8 @@ class Probes:
                     return wait(original, self, owner, begin, _getframe(1))
                 result = original(self)
             except BaseException as error:
+                if owner is None and type(error) is deadlock:
+                    refused(self, begin, error, _getframe(1))  # taken since we looked
                 # Our frame leaves the traceback, which then reads as without us; a bare `raise`
                 # does not add it again.
                 if error.__traceback__ is not None:
@@ -267,6 +271,21 @@ class Probes:
                 lock.release()
                 raise
         return result
+
+    def _refused(self, lock: "Any", begin: int, error: BaseException, frame: "FrameType") -> None:
+        """A deadlock over a lock that was free when we looked at its owner."""
+        try:
+            state = self.recorder.state()
+            if state.muted or self.recorder.off:
+                return
+            request = self._request(lock, state, begin, frame)
+            request.of = self.recorder.open.get(lock)
+            if request.of is not None:
+                request.owner = request.of.thread
+            self._not_taken(lock, state, request, error, frame)
+        except BaseException as second:
+            if not self._guard.ours(second):
+                raise
 
     def _not_taken(
         self,

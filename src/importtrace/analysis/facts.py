@@ -110,6 +110,7 @@ class Failure:
         "deadlock",
         "earlier",
         "files",
+        "first",
         "frames",
         "handout",
         "handouts",
@@ -163,6 +164,9 @@ class Failure:
         self.left_by: Earlier | None = None  # the failed load that left the module's object behind
         self.earlier: list[Earlier] = []  # failures asked for in the files concerned
         self.parent_failed: Earlier | None = None  # the parent package's load that failed
+        self.first: Earlier | None = (
+            None  # the same failure of this load, earlier, in another thread
+        )
         self.context: Earlier | None = None  # the failure it was raised from
         self.waits: list[dict[str, Any]] = []
         self.twins: dict[str, str] = {}  # module -> another name of the same file

@@ -125,6 +125,13 @@ def finish(cause: "Cause", failure: "Failure", files: "Files") -> "Cause":
         if not chain or chain[-1] != step:
             chain.append(step)
     cause["chain"] = chain
+    first = failure.first
+    if first is not None and first.root.get("type") == cause["root"].get("type"):
+        take_root(cause, first)
+        cause["summary"] += (
+            f"; {who(first.thread)} had failed in the same way before, "
+            "and this thread, which waited for it, ran the body again"
+        )
     cause["fingerprint"] = fingerprint(cause)
     order = [
         "kind",
