@@ -40,6 +40,7 @@ class Bodies:
         ours = self._guard.ours
         now = clock
         spec_type = _compat.bootstrap_function("ModuleSpec")
+        uses_cached = "cached" in original.__code__.co_names
 
         def _init_module_attrs(spec: "Any", module: "Any", *, override: bool = False) -> "Any":
             try:
@@ -57,6 +58,11 @@ class Bodies:
             except BaseException as error:
                 if not ours(error):
                     raise
+            if uses_cached and type(spec) is spec_type and spec.has_location:
+                # `original` reads this too, and it is the deepest call of all below it. Read here it
+                # is as deep as without us, and `original` gets it from the spec: near the recursion
+                # limit the longest chain of imports stays as long as it was.
+                spec.cached  # noqa: B018
             return original(spec, module, override=override)
 
         return _compat.stand_in(_init_module_attrs, original)  # type: ignore[arg-type]
