@@ -493,7 +493,7 @@ def test_what_is_reported_loaded_is_what_is_new_in_sys_modules(mode, tmp_path):
     assert len(set(names)) == len(names)
     # put there by hand, by pyexpat's C code, xml.parsers.expat and multiprocessing
     by_hand = {"xml.parsers.expat.model", "xml.parsers.expat.errors",
-               "pyexpat.errors", "pyexpat.model", "__mp_main__", "typing.io", "typing.re",
+               "pyexpat.errors", "pyexpat.model", "collections.abc", "__mp_main__", "typing.io", "typing.re",
                "importlib._bootstrap", "importlib._bootstrap_external"}  # fmt: skip
     by_hand.add("atexit")  # by install() itself, which may load built-in modules
     assert new - set(names) - by_hand == set()
