@@ -23,6 +23,8 @@ CASES = [
                     says=(file,),
                 )
             },
+            # not a race, but likewise: the standard library of 3.15.2 no longer imports that name
+            race=variant == "innocent_third",
         )
         for variant, type_, message, module, statement, file in (
             (
