@@ -3,6 +3,8 @@
 No dataclass: `explain()` must work where a file of the user's stands in front of `inspect` or `re`.
 """
 
+from importtrace.analysis.links import ORDER
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -79,7 +81,7 @@ class Cause:
     def to_dict(self) -> "dict[str, Any]":
         """The contract's shape; absent keys were not observed."""
         out: dict[str, Any] = {}
-        for key in _ORDER:
+        for key in ORDER:
             value = getattr(self, key)
             if value is not None and value != ():
                 out[key] = list(value) if isinstance(value, tuple) else value
@@ -90,21 +92,3 @@ class Cause:
         from importtrace.analysis.render import text
 
         return text(self.to_dict())
-
-
-_ORDER = (
-    "kind",
-    "module",
-    "name",
-    "summary",
-    "message",
-    "chain",
-    "cycle",
-    "partial",
-    "bound_at",
-    "root",
-    "waits",
-    "caught_at",
-    "fingerprint",
-    "hint",
-)

@@ -10,6 +10,25 @@ if TYPE_CHECKING:
     Cause = dict[str, Any]
 
 
+# The keys of a cause, as they are printed and written.
+ORDER = (
+    "kind",
+    "module",
+    "name",
+    "summary",
+    "message",
+    "chain",
+    "cycle",
+    "partial",
+    "bound_at",
+    "root",
+    "waits",
+    "caught_at",
+    "fingerprint",
+    "hint",
+)
+
+
 def new(kind: str, failure: "Failure", module: str | None, name: str | None = None) -> "Cause":
     cause: Cause = {"kind": kind}
     if module:
@@ -133,23 +152,7 @@ def finish(cause: "Cause", failure: "Failure", files: "Files") -> "Cause":
             "and this thread, which waited for it, ran the body again"
         )
     cause["fingerprint"] = fingerprint(cause)
-    order = [
-        "kind",
-        "module",
-        "name",
-        "summary",
-        "message",
-        "chain",
-        "cycle",
-        "partial",
-        "bound_at",
-        "root",
-        "waits",
-        "caught_at",
-        "fingerprint",
-        "hint",
-    ]
-    return {key: cause[key] for key in order if cause.get(key) not in (None, [], {})}
+    return {key: cause[key] for key in ORDER if cause.get(key) not in (None, [], {})}
 
 
 def fingerprint(cause: "Cause") -> str:
