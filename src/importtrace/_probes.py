@@ -414,7 +414,7 @@ class Probes:
             request.importer = importer if type(importer) is str else None
             request.where = caller.f_code
             request.where_code = id(caller.f_code)
-            request.line = request.lasti = caller.f_lasti
+            request.line = caller.f_lasti
             request.frame = id(caller)
             defer(request, state)
         return request

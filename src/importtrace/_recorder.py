@@ -106,7 +106,6 @@ class Request:
         "frame",
         "graph",
         "importer",
-        "lasti",
         "line",
         "module",
         "name",
@@ -132,7 +131,7 @@ class Request:
         self.graph: list[tuple[Any, ...]] | None = None
         self.where: Any = None
         self.where_code = 0
-        self.line = self.lasti = 0
+        self.line = 0
         self.importer: str | None = None
         self.frame = 0
         self.module: Any = None  # weak reference to the object handed out

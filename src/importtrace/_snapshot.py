@@ -54,7 +54,6 @@ class _Builder:
     def __init__(self, recorder: "Recorder", facts: "Facts", raw: "list[Load | Request]") -> None:
         self._recorder = recorder
         self._facts = facts
-        self._raw = raw
         self._ids = {id(record): number for number, record in enumerate(raw, start=1)}
         self._lines: dict[str, list[str]] = {}
         self._refs: dict[int, ThreadRef] = {}

@@ -149,7 +149,12 @@ def _missing(failure: "Failure", files: "Files") -> "Cause | None":
             return failed_there(failure, files, child, name, failure.handout.failed, waited)
     if handed is not None and handed.failed is not None and not handed.own:
         return failed_there(failure, files, module, name, handed.failed, handed.waited_ms)
-    if opened is None and handed is not None and handed.deadlock:
+    if (
+        opened is None
+        and handed is not None
+        and handed.deadlock
+        and lookup.can_bind(files.source(failure.files.get(module)), name)
+    ):
         cause = half_built("thread_race", failure, files, module, name, None, None)
         cause["partial"] = {"module": module, "held_by": {"thread": handed.builder}}
         return cause

@@ -42,7 +42,7 @@ def half_built(
     stands = (
         f"stands at line {opened.line}" if opened is not None and opened.line else "is not over"
     )
-    bound = f"{name!r} is bound only at line {line}" if line else f"{name!r} is not bound yet"
+    bound = f"{name!r} is bound only at line {line}" if line else f"{name!r} was not bound yet"
     if kind == "circular":
         cause["cycle"] = cycle_own(failure, files, module)
         cause["summary"] = (
@@ -61,8 +61,14 @@ def half_built(
     if builder is None and failure.handout is not None:
         builder = failure.handout.builder
     deadlock = failure.handout is not None and failure.handout.deadlock
+    built = (
+        f"{module} is being built by {who(builder)}, and its body {stands}; "
+        if opened is not None
+        # what it looks like by now says nothing of the moment at which it was handed out
+        else f"{module} was still being built by {who(builder)} when this thread asked for it; "
+    )
     cause["summary"] = (
-        f"import race: {module} is being built by {who(builder)}, and its body {stands}; "
+        f"import race: {built}"
         + ("waiting would have been a deadlock, so " if deadlock else "")
         + f"this thread was handed the half-built module; {bound}"
     )

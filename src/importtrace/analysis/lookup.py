@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from importtrace.analysis.facts import Failure, Files, Frame
 
 
+def can_bind(source: "Source | None", name: str) -> bool:
+    """Whether any statement may bind `name`; True where the text does not tell."""
+    if source is None or source.tree is None:
+        return True
+    return bool(source.bindings(name) or source.stars()) or source.binds_by_other_means(name)
+
+
 def would_bind(
     failure: "Failure", files: "Files", module: str, name: str, line: int | None
 ) -> tuple[str, int | None]:
