@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from importtrace.errors import ImportTraceError, TraceFileError
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from importtrace.records import Trace
 
 BAD_INPUT = 2
+
+# command: (help, the module that has its ``add_arguments(parser)`` and ``main(given) -> exit code``)
+_COMMANDS = {
+    "run": ("run a program traced, in a fresh interpreter", "importtrace.inject.run"),
+    "demo": ("an import that fails in three threads, explained", "importtrace.demo"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,11 +80,10 @@ def _parser(command: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="same as the command version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run a program traced, in a fresh interpreter")
-    if "run" in command:
-        from importtrace.inject import run as runner
-
-        runner.add_arguments(run)
+    for name, (text, module) in _COMMANDS.items():
+        subparser = commands.add_parser(name, help=text)
+        if name in command:
+            import_module(module).add_arguments(subparser)
 
     explain = commands.add_parser("explain", help="the failures in a trace, and their causes")
     _traces(explain)
@@ -93,7 +99,6 @@ def _parser(command: Sequence[str] = ()) -> argparse.ArgumentParser:
     report.add_argument("-o", dest="output", metavar="FILE", help="write it there, not to stdout")
     report.add_argument("--all", action="store_true", help="fold nothing")
 
-    commands.add_parser("demo", help="an import that fails in three threads, explained")
     commands.add_parser("version", help="the versions of importtrace and of this Python")
     return parser
 
@@ -108,14 +113,9 @@ def _dispatch(given: argparse.Namespace) -> int:
     if given.command is None:
         _parser().print_help()
         return BAD_INPUT
-    if given.command == "run":
-        from importtrace.inject import run
-
-        return run.main(given)
-    if given.command == "demo":
-        from importtrace import demo
-
-        return demo.main(colour=_colour())
+    if given.command in _COMMANDS:
+        status: int = import_module(_COMMANDS[given.command][1]).main(given)
+        return status
     return _explain(given) if given.command == "explain" else _report(given)
 
 
@@ -140,6 +140,7 @@ def _read(path: str) -> Trace:
 def _explain(given: argparse.Namespace) -> int:
     traces = [(path, _read(path)) for path in given.traces]
     from importtrace.reports import causes
+    from importtrace.reports.terminal import colour_wanted
 
     if given.json:
         import json
@@ -151,10 +152,10 @@ def _explain(given: argparse.Namespace) -> int:
         ]
         print(json.dumps(pairs, indent=2, default=str))
         return 0
-    colour = _colour()
+    coloured = colour_wanted()
     print(
         "\n".join(
-            causes.report(trace, path, colour=colour, everything=given.all)
+            causes.report(trace, path, colour=coloured, everything=given.all)
             for path, trace in traces
         ),
         end="",
@@ -173,10 +174,12 @@ def _report(given: argparse.Namespace) -> int:
         text = json.dumps(found, indent=2, default=str) + "\n"
     else:
         from importtrace.reports import text as plain
+        from importtrace.reports.terminal import colour_wanted
 
-        colour = given.output is None and _colour()
+        coloured = given.output is None and colour_wanted()
         text = "\n".join(
-            plain.report(trace, path, colour=colour, everything=given.all) for path, trace in traces
+            plain.report(trace, path, colour=coloured, everything=given.all)
+            for path, trace in traces
         )
     if given.output is None:
         print(text, end="")
@@ -193,13 +196,3 @@ def _write(path: str, text: str, traces: list[str]) -> None:
             out.write(text)
     except OSError as error:
         raise TraceFileError(f"cannot write {path!r}: {error.strerror}; check -o") from error
-
-
-def _colour() -> bool:
-    """On a terminal that can, unless NO_COLOR says no (https://no-color.org)."""
-    return (
-        sys.stdout is not None
-        and sys.stdout.isatty()
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
-    )

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from importtrace import tracefile
 from importtrace.errors import ImportTraceError
 from importtrace.reports import timeline
-from importtrace.reports.text import BOLD, RED, WIDTH, Paint, plain
+from importtrace.reports.terminal import BOLD, RED, WIDTH, Paint, colour_wanted, plain
 
 if TYPE_CHECKING:
+    import argparse
+
     from importtrace.records import ImportRecord, Trace
 
 TIMEOUT_S = 60
@@ -86,8 +88,13 @@ THE_REMEDY = """\
 """
 
 
-def main(*, colour: bool = False) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
+
+
+def main(given: argparse.Namespace | None = None) -> int:
     """Print the story; 0 if the processes ran as they should. Raises ImportTraceError."""
+    colour = colour_wanted()
     paint = Paint(colour)
     example = find_example()
     with tempfile.TemporaryDirectory(prefix="importtrace-demo-") as folder:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from report_support import MS, ONE, THREE, race, record
 
 from importtrace.records import Trace
-from importtrace.reports import text
+from importtrace.reports import terminal, text
 
 
 def section(report: str, title: str) -> list[str]:
@@ -197,7 +197,7 @@ def test_deep_trees_stay_in_eighty_columns(everything: bool) -> None:
         for at in range(1, 201)
     )
     report = text.report(Trace(header=race().header, records=records), "t" * 200)
-    assert max(map(len, report.splitlines())) <= text.WIDTH
+    assert max(map(len, report.splitlines())) <= terminal.WIDTH
     assert "[199]" in report
 
 
@@ -210,7 +210,7 @@ def test_many_notes_stay_in_eighty_columns() -> None:
     trace = race()
     report = text.report(Trace(header=trace.header, records=trace.records + more), "t")
     assert "1000 compiled from source" in " ".join(report.split())
-    assert max(map(len, report.splitlines())) <= text.WIDTH
+    assert max(map(len, report.splitlines())) <= terminal.WIDTH
 
 
 @given(st.text(), st.text(), st.text())
@@ -229,4 +229,4 @@ def test_nothing_in_a_trace_can_write_to_the_terminal(module: str, message: str,
     assert len(report.splitlines()) == report.count("\n")
     for line in report.splitlines():
         if "importtrace explain" not in line:
-            assert len(line) <= text.WIDTH
+            assert len(line) <= terminal.WIDTH

@@ -5,18 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from importtrace.reports.text import (
-    BOLD,
-    RED,
-    WIDTH,
-    Paint,
-    error_text,
-    fit,
-    milliseconds,
-    plain,
-    thread_name,
-    wrapped,
-)
+from importtrace.reports.terminal import BOLD, RED, WIDTH, Paint, fit, plain, wrapped
+from importtrace.reports.text import error_text, milliseconds, thread_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,23 +6,30 @@ it is long. ``colour`` adds escape sequences; nothing else depends on where the 
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from importtrace.analysis import tree
+from importtrace.reports.terminal import (
+    BOLD,
+    DIM,
+    RED,
+    WIDTH,
+    YELLOW,
+    Paint,
+    fit,
+    plain,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from importtrace.records import ImportRecord, ThreadRef, Trace
 
-WIDTH = 80
 SLOWEST = 10
 # A load with less than this part of its thread's time is folded in the tree.
 WORTH_A_LINE = 0.01
 WORTH_SAYING_NS = 50_000  # what rounds to a tenth of a millisecond
-
-BOLD, RED, YELLOW, DIM = "1", "31", "33", "2"
 
 
 def report(trace: Trace, name: str, *, colour: bool = False, everything: bool = False) -> str:
@@ -44,22 +51,6 @@ def report(trace: Trace, name: str, *, colour: bool = False, everything: bool = 
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
-def plain(text: object) -> str:
-    """Text out of a trace without control characters: a module name must not move the cursor."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in str(text)
-    )
-
-
-def fit(text: str, width: int) -> str:
-    """Cut in the middle, where names differ least."""
-    if len(text) <= width:
-        return text
-    tail = (width - 3) // 2
-    return text[: width - 3 - tail] + "..." + text[len(text) - tail :]
-
-
 def milliseconds(nanoseconds: int) -> str:
     return f"{nanoseconds / 1e6:,.1f}"
 
@@ -71,28 +62,8 @@ def error_text(record: ImportRecord) -> str:
     return plain(f"{kind}: {message}" if message else kind)
 
 
-def wrapped(text: str, indent: str, lines: int) -> list[str]:
-    """At most so many lines of 80 columns; what follows the first is indented under it."""
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=" " * len(indent),
-        max_lines=lines,
-        placeholder=" ...",
-    )
-
-
 def thread_name(thread: ThreadRef) -> str:
     return plain(thread.name) if thread.name else f"thread {thread.serial or thread.id}"
-
-
-class Paint:
-    def __init__(self, colour: bool) -> None:
-        self._colour = colour
-
-    def __call__(self, text: str, code: str) -> str:
-        return f"\033[{code}m{text}\033[0m" if self._colour else text
 
 
 def _head(trace: Trace, figures: tree.Analysis, name: str, paint: Paint) -> Iterator[str]:

@@ -15,16 +15,8 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from importtrace.analysis.tree import thread_key
-from importtrace.reports.text import (
-    BOLD,
-    RED,
-    WIDTH,
-    YELLOW,
-    Paint,
-    milliseconds,
-    plain,
-    thread_name,
-)
+from importtrace.reports.terminal import BOLD, RED, WIDTH, YELLOW, Paint, plain
+from importtrace.reports.text import milliseconds, thread_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
