@@ -10,7 +10,7 @@ from time import perf_counter_ns as clock
 
 from importtrace import _compat
 from importtrace._callers import FailOpen, find_importer
-from importtrace._recorder import Load, Recorder, resolve_lines
+from importtrace._recorder import Load, Recorder, begin_load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,26 +44,35 @@ class Bodies:
 
         def _init_module_attrs(spec: "Any", module: "Any", *, override: bool = False) -> "Any":
             try:
-                state = threads.get(ident.get_ident())
-                if state is not None and state.stack:
-                    load = state.stack[-1]
-                    # A spec of another type may run the program's code when it is read.
-                    if not load.found and type(spec) is spec_type and spec.name == load.name:
-                        load.found = load.create or now()
-                        load.origin = spec.origin
-                        loader = spec.loader
-                        load.loader = loader if type(loader) is type else type(loader)
+                try:
+                    load = threads[ident.get_ident()].stack[-1]
+                except (KeyError, IndexError):
+                    load = None
+                # A spec of another type may run the program's code when it is read.
+                if (
+                    load is not None
+                    and load.loader is None
+                    and type(spec) is spec_type
+                    and spec.name == load.name
+                ):
+                    if not load.found:
+                        load.found = now()
+                    load.origin = spec.origin
+                    loader = spec.loader
+                    load.loader = loader if type(loader) is type else type(loader)
             except RecursionError:
                 pass  # the program stands at the limit; no call here, not even to ours()
             except BaseException as error:
                 if not ours(error):
                     raise
-            if uses_cached and type(spec) is spec_type and spec.has_location:
+            if uses_cached and type(spec) is spec_type:
                 # `original` reads this too, and it is the deepest call of all below it. Read here it
                 # is as deep as without us, and `original` gets it from the spec: near the recursion
                 # limit the longest chain of imports stays as long as it was.
                 spec.cached  # noqa: B018
-            return original(spec, module, override=override)
+            if override:
+                return original(spec, module, override=True)
+            return original(spec, module)
 
         return _compat.stand_in(_init_module_attrs, original)  # type: ignore[arg-type]
 
@@ -75,23 +84,28 @@ class Bodies:
         ident = _thread
         body = self._body
         note = self._note
+        entered = self.recorder.entered
         ours = self._guard.ours
         now = clock
         exec_ = exec
-        noted = (
+        builtin = type(exec)
+        find_frozen = _imp.find_frozen  # asked at every load
+        noted = {
             compile,
             _imp.create_builtin,
             _imp.create_dynamic,
             _imp.exec_builtin,
             _imp.exec_dynamic,
-        )
+        }
 
         def _call_with_frames_removed(f: "Any", *args: "Any", **kwds: "Any") -> "Any":
             manual = None
             try:
                 if f is exec_:
-                    state = threads.get(ident.get_ident())
-                    load = state.stack[-1] if state is not None and state.stack else None
+                    try:
+                        load = threads[ident.get_ident()].stack[-1]
+                    except (KeyError, IndexError):
+                        load = None
                     namespace = args[1]
                     if (
                         load is not None
@@ -100,13 +114,13 @@ class Bodies:
                         and namespace.get("__name__") == load.name
                     ):
                         load.body = now()
+                        load.code = args[0]
+                        if entered is not None:
+                            entered(load)
                     else:
                         manual = body(namespace)
-                else:
-                    for seen in noted:
-                        if f is seen:
-                            note(f)
-                            break
+                elif f is not find_frozen and type(f) is builtin and f in noted:
+                    note(f)
             except RecursionError:
                 pass  # as above
             except BaseException as error:
@@ -131,10 +145,13 @@ class Bodies:
         load = state.stack[-1]
         if function is compile:
             load.compiled = True
-        elif function is _imp.create_builtin or function is _imp.create_dynamic:
-            load.create = clock()
+            return
+        if function is _imp.create_builtin or function is _imp.create_dynamic:
+            load.create = load.found = clock()
         elif not load.body:
             load.body = clock()
+        if self.recorder.entered is not None:
+            self.recorder.entered(load)
 
     def _body(self, namespace: "Any") -> "Callable[[], None] | None":
         """A body starts that is not the innermost load's, so no lock announced it:
@@ -146,13 +163,13 @@ class Bodies:
         caller, _ = find_importer(_getframe(2))
         importer = caller.f_globals.get("__name__") if caller is not None else None
         begin = clock()
-        load = Load(
+        load = begin_load(
             name,
             state,
             state.stack[-1] if state.stack else None,
             begin,
-            caller.f_code if caller is not None else None,
-            caller.f_lasti if caller is not None else 0,
+            caller.f_code.co_filename if caller is not None else None,
+            (caller.f_lineno or 0) if caller is not None else 0,
             importer if type(importer) is str else None,
             _exception(),
         )
@@ -161,10 +178,13 @@ class Bodies:
         if type(spec) is _compat.bootstrap_function("ModuleSpec"):
             load.origin = spec.origin
             load.loader = type(spec.loader)
-        resolve_lines([load])
         lock = object()  # no module lock is held: a key of its own
         state.stack.append(load)
         self.recorder.open[lock] = load
+        if self.recorder.began is not None:
+            self.recorder.began(load)
+        if self.recorder.entered is not None:
+            self.recorder.entered(load)
 
         def done() -> None:
             try:

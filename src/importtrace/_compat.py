@@ -5,6 +5,7 @@ version, and `missing()` says what was not found: patch releases differ (docs/ob
 Stdlib-free: `_frozen_importlib` and `_frozen_importlib_external` are in every interpreter.
 """
 
+import _thread
 import sys
 
 TYPE_CHECKING = False
@@ -115,6 +116,20 @@ def loads_on_stack(frame: "FrameType | None") -> list[str]:
     return names[::-1]
 
 
+def stacks() -> "dict[int, FrameType]":
+    """Each thread's innermost frame; only this thread's where asking would crash the interpreter.
+
+    From 3.12 on `sys._current_frames()` also makes frame objects for the threads of other
+    interpreters, in the memory of this one, and who frees them aborts (seen on 3.12.1 and 3.13.0,
+    mended in 3.13.18).
+    """
+    if sys.version_info >= (3, 12) and sys.version_info < (3, 13, 18):
+        alone = "_interpreters" not in sys.modules and "_xxsubinterpreters" not in sys.modules
+        if not alone or not getattr(_thread, "_is_main_interpreter", bool)():
+            return {_thread.get_ident(): sys._getframe(1)}
+    return sys._current_frames()
+
+
 def lock_depth(lock: "Any") -> int:
     """How many times its owner has taken this lock."""
     count = lock.count
@@ -155,15 +170,13 @@ def stand_in(function: "FunctionType", original: "FunctionType") -> "FunctionTyp
     strip show the one line at which `original` calls on.
     """
     old = original.__code__
-    lines = [line for _, _, line in old.co_lines() if line is not None]
+    last = max(line or 0 for _, _, line in old.co_lines())
     code = function.__code__.replace(
         co_filename=old.co_filename,
         co_name=old.co_name,
         co_qualname=old.co_qualname,
         co_firstlineno=old.co_firstlineno,
-        co_linetable=_one_line(
-            len(function.__code__.co_code) // 2, max(lines) - old.co_firstlineno
-        ),
+        co_linetable=_one_line(len(function.__code__.co_code) // 2, last - old.co_firstlineno),
     )
     make: Callable[..., FunctionType] = type(function)
     twin = make(
@@ -178,15 +191,14 @@ def stand_in(function: "FunctionType", original: "FunctionType") -> "FunctionTyp
 
 def _one_line(units: int, delta: int) -> bytes:
     """A location table (Objects/locations.md, 3.11+) that puts all code units on one line."""
-    table = bytearray()
-    while units > 0:
-        length = min(units, 8)
-        table.append(0x80 | (13 << 3) | (length - 1))  # 13: line only, no columns
-        value = delta << 1 if delta >= 0 else (-delta << 1) | 1
-        while value >= 64:
-            table.append(64 | (value & 63))
-            value >>= 6
-        table.append(value)
-        delta = 0
-        units -= length
-    return bytes(table)
+    value = delta << 1 if delta >= 0 else (-delta << 1) | 1
+    table = bytearray([_LINE_ONLY | (units % 8 or 8) - 1])
+    while value >= 64:
+        table.append(64 | (value & 63))
+        value >>= 6
+    table.append(value)
+    # the rest, eight units each, on the same line
+    return bytes(table) + bytes([_LINE_ONLY | 7, 0]) * ((units - 1) // 8)
+
+
+_LINE_ONLY = 0x80 | (13 << 3)

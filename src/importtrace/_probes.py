@@ -26,14 +26,15 @@ from time import perf_counter_ns as clock
 
 from importtrace import _compat
 from importtrace._bodies import Bodies
-from importtrace._callers import FROM_LIST, IMPLIED, FailOpen, find_importer
+from importtrace._callers import ASKED, FROM_LIST, IMPLIED, FailOpen, find_importer
 from importtrace._recorder import (
     NEAR,
     Load,
     Recorder,
     Request,
     ThreadState,
-    defer,
+    begin_load,
+    place,
     resolve_lines,
 )
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _getframe = sys._getframe
 _exception = sys.exception
+_BOOTSTRAP = _compat.BOOTSTRAP_GLOBALS
 
 
 class Probes:
@@ -117,7 +119,9 @@ class Probes:
         held = {(ident, name): lock for name, ident, lock in _compat.held_locks()}
         if not held:
             return
-        for ident, top in sys._current_frames().items():
+        others = any(ident != here.ident for ident, _ in held)
+        stacks = _compat.stacks() if others else {here.ident: _getframe()}
+        for ident, top in stacks.items():
             for name in _compat.loads_on_stack(top):  # outermost first
                 lock = held.pop((ident, name), None)
                 if lock is None or name.partition(".")[0] == "importtrace":
@@ -128,32 +132,40 @@ class Probes:
                 if state is None:
                     state = recorder.new_state(ident)
                 parent = state.stack[-1] if state.stack else None
-                load = Load(name, state, parent, recorder.started_at, None, 0, None, None)
+                begin = recorder.started_at + len(state.stack)  # outermost first
+                load = begin_load(name, state, parent, begin, None, 0, None, None)
                 load.depth = _compat.lock_depth(lock)
                 load.adopted = True
                 state.stack.append(load)
                 recorder.open[lock] = load
+                if recorder.began is not None:
+                    recorder.began(load)
 
     # module locks --------------------------------------------------------------------------
 
     def _acquire(self, original: "Callable[[Any], bool]") -> "Callable[[Any], bool]":
         recorder = self.recorder
         threads = recorder.threads
+        local = recorder.local
         open_loads = recorder.open
         get_state = recorder.state
-        bootstrap = _compat.BOOTSTRAP_GLOBALS
+        known = getattr
+        asker = _asker
+        step_out = _step_out
+        bootstrap = _BOOTSTRAP
         depth = _compat.frames_to_importer()
         deadlock = _compat.DeadlockError
         refused = self._refused
         taken = self._taken
         wait = self._wait
         ours = self._guard.ours
+        began = recorder.began
 
         def acquire(self: "Any") -> bool:
             begin = clock()
             owner = self.owner
             try:
-                if owner is not None and owner != _thread.get_ident():
+                if owner is not None and owner != bootstrap["_thread"].get_ident():
                     return wait(original, self, owner, begin, _getframe(1))
                 result = original(self)
             except BaseException as error:
@@ -165,49 +177,76 @@ class Probes:
                     error.__traceback__ = error.__traceback__.tb_next
                 raise
             try:
-                if owner is None and self.name not in sys.modules and not recorder.off:
+                name = self.name
+                if owner is None and name not in sys.modules and not recorder.off:
                     # A load, most likely by an import statement; if it is none after all, the
                     # release finds that nothing was searched. Written out: this is the hot path.
-                    state = threads.get(_thread.get_ident())
-                    if state is None or not state.stack:
-                        state = get_state()
+                    # eventlet gives importlib a `_thread` of its own, which names no greenlets
+                    same = bootstrap["_thread"] is _thread
+                    state = threads.get(self.owner if same else _thread.get_ident())
+                    if state is None or (
+                        not state.stack and known(local, "state", None) is not state
+                    ):
+                        state = get_state()  # a new thread, or one with a dead one's ident
+                    stack = state.stack
+                    while stack and stack[-1].end and not state.muted:
+                        stack.pop()  # its release was interrupted
                     try:
                         frame = _getframe(depth)
-                        namespace = frame.f_globals
-                        importer = namespace.get("__name__")
                     except ValueError:  # asked by C code, with no frame above importlib's
-                        namespace = bootstrap
-                    if (
-                        namespace is not bootstrap
-                        and type(importer) is str
-                        and importer != "importlib"
-                        and not state.muted
-                    ):
-                        stack = state.stack
-                        parent: Load | None
-                        while stack and stack[-1].end:
-                            stack.pop()  # its release was interrupted
-                        if stack:
-                            parent = stack[-1]
+                        frame = _getframe(1)
+                    code = frame.f_code
+                    offset = frame.f_lasti
+                    how = ASKED
+                    site = parent = None
+                    if stack:
+                        parent = stack[-1]
+                        importer = parent.name if code is parent.code else asker(frame)
+                    else:
+                        site = state.site
+                        if site is not None and site[0] is code and site[1] == offset:
+                            importer = site[2]
                         else:
-                            parent, state.started_in = state.started_in, None
+                            site = None
+                            importer = asker(frame)
+                    if importer is None and code.co_name == "_call_with_frames_removed":
+                        frame, how = step_out(frame)
+                        importer = asker(frame)
                         code = frame.f_code
-                        line = frame.f_lasti
-                        near = line < NEAR
-                        load = Load(
-                            self.name,
-                            state,
-                            parent,
-                            begin,
-                            code.co_filename if near else code,
-                            frame.f_lineno if near else line,
-                            importer,
-                            _exception(),
-                        )
-                        if not near:
-                            defer(load, state)
+                        offset = frame.f_lasti
+                    if importer is not None and not state.muted:
+                        if not stack:
+                            parent, state.started_in = state.started_in, None
+                        load = Load()
+                        load.name = name
+                        load.thread = state
+                        load.parent = parent
+                        load.begin = begin
+                        load.importer = importer
+                        load.outer = _exception()
+                        load.depth = 1
+                        load.end = load.found = load.body = 0
+                        load.origin = load.loader = load.code = None
+                        load.simple = True
+                        if site is not None:
+                            load.where = site[3]
+                            load.line = site[4]
+                        elif offset < NEAR:
+                            load.where = code.co_filename
+                            load.line = frame.f_lineno or 0
+                            if not stack:
+                                state.site = code, offset, importer, load.where, load.line
+                        else:
+                            place(load, frame, state)
+                        if how:
+                            if how == IMPLIED:
+                                load.implied = True
+                            else:
+                                load.from_list = True
                         open_loads[self] = load
                         stack.append(load)
+                        if began is not None:
+                            began(load)
                         return result
                 taken(self, begin, None, _getframe(1))
             except RecursionError:
@@ -243,6 +282,8 @@ class Probes:
                     else self.recorder.threads.get(owner)
                 )
                 state.waiting = request
+                if self.recorder.began is not None:
+                    self.recorder.began(request)
         except BaseException as error:
             if not self._guard.ours(error):
                 raise
@@ -316,7 +357,7 @@ class Probes:
         """(waiting thread, module, holding thread, ns it has waited) as the detector saw it."""
         threads = self.recorder.threads
         now = clock()
-        get_ident = _thread.get_ident
+        get_ident = _BOOTSTRAP["_thread"].get_ident  # the table is importlib's
         graph = []
         for ident, name, owner in _compat.blocked_threads():
             waiter = threads.get(ident)
@@ -371,25 +412,24 @@ class Probes:
             parent: Load | None = stack[-1]
         else:
             parent, state.started_in = state.started_in, None
-        if caller is None:
-            load = Load(lock.name, state, parent, begin, None, 0, None, _exception())
-        else:
-            importer = caller.f_globals.get("__name__")
-            load = Load(
-                lock.name,
-                state,
-                parent,
-                begin,
-                caller.f_code,
-                caller.f_lasti,
-                importer if type(importer) is str else None,
-                _exception(),
-            )
-            defer(load, state)
+        importer = caller.f_globals.get("__name__") if caller is not None else None
+        load = begin_load(
+            lock.name,
+            state,
+            parent,
+            begin,
+            None,
+            0,
+            importer if type(importer) is str else None,
+            _exception(),
+        )
+        if caller is not None:
+            place(load, caller, state)  # of the importing load, which is still the innermost
         if how == IMPLIED:
             load.implied = True
         elif how == FROM_LIST:
             load.from_list = True
+        load.simple = waited is None
         if waited is not None:
             load.wait = waited.wait
             load.holder = waited.of
@@ -399,8 +439,11 @@ class Probes:
         around = open_loads.get(lock)
         if around is not None:
             load.re_entered = around
+            load.simple = around.simple = False
         open_loads[lock] = load
         stack.append(load)
+        if self.recorder.began is not None:
+            self.recorder.began(load)
 
     def _request(
         self, lock: "Any", state: "ThreadState", begin: int, frame: "FrameType"
@@ -412,11 +455,9 @@ class Probes:
         if caller is not None:
             importer = caller.f_globals.get("__name__")
             request.importer = importer if type(importer) is str else None
-            request.where = caller.f_code
             request.where_code = id(caller.f_code)
-            request.line = caller.f_lasti
             request.frame = id(caller)
-            defer(request, state)
+            place(request, caller, state)
         return request
 
     def _met_own(
@@ -449,7 +490,10 @@ class Probes:
             request.module = None  # not every object in sys.modules can be referenced weakly
 
     def _release(self, original: "Callable[[Any], None]") -> "Callable[[Any], None]":
-        open_loads = self.recorder.open
+        recorder = self.recorder
+        open_loads = recorder.open
+        log = recorder.log
+        kept = recorder.kept
         close = self._close
         forget = self._forget
         ours = self._guard.ours
@@ -461,11 +505,27 @@ class Probes:
             try:
                 load = open_loads.get(self)
                 if load is not None:
-                    if load.depth == 1:
-                        close(self, load)
-                    else:
+                    if load.depth != 1:
                         load.depth -= 1
                         load = None
+                    elif load.simple and load.found and _exception() is None:
+                        # It succeeded, as most do: `_close` written out.
+                        load.end = clock()
+                        load.outer = load.code = None
+                        del open_loads[self]
+                        stack = load.thread.stack
+                        if stack and stack[-1] is load:
+                            stack.pop()
+                        elif load in stack:
+                            stack.remove(load)
+                        if len(log) < recorder.room:
+                            log.append(load)
+                        else:
+                            load.thread.dropped += 1
+                        if kept is not None:
+                            kept(load)
+                    else:
+                        close(self, load)
             except RecursionError:
                 load = None  # as in acquire
             except BaseException as error:
@@ -475,7 +535,7 @@ class Probes:
                     raise
             finally:
                 original(self)
-            if load is not None and load.name in followed:
+            if load is not None and followed and load.name in followed:
                 try:
                     loaded(load)
                 except BaseException as error:
@@ -492,8 +552,8 @@ class Probes:
         if error is not None and error is load.outer and (load.body or load.found):
             if lock.__class__ is object or lock.name in sys.modules:
                 error = None  # it was being handled when the load began, and still is
-        load.outer = None
-        if load.pending:
+        load.outer = load.code = None
+        if load.pending is not None:
             resolve_lines(load.pending)
             load.pending = None
         try:
@@ -510,6 +570,8 @@ class Probes:
             self._forget(lock, load)
             if not load.void:
                 recorder.keep(load)
+            elif recorder.kept is not None:
+                recorder.kept(load)
 
     def _forget(self, lock: "Any", load: Load) -> None:
         """It is no longer open; harmless to say twice."""
@@ -527,6 +589,30 @@ class Probes:
             stack.pop()
         elif load in stack:
             stack.remove(load)
+
+
+def _step_out(frame: "FrameType") -> "tuple[FrameType, int]":
+    """`find_importer` for the two everyday ways in which importlib asks by itself; else `frame`."""
+    caller = frame.f_back
+    code = caller.f_code if caller is not None else None
+    if code is _compat.FIND_AND_LOAD_UNLOCKED:
+        how = IMPLIED
+    elif code is _compat.HANDLE_FROMLIST:
+        how = FROM_LIST
+    else:
+        return frame, ASKED
+    while caller is not None and caller.f_globals is _BOOTSTRAP:
+        caller = caller.f_back
+    return (frame, ASKED) if caller is None else (caller, how)
+
+
+def _asker(frame: "FrameType") -> str | None:
+    """The module whose statement this frame runs; None where it is importlib's, or has no name."""
+    namespace = frame.f_globals
+    if namespace is _BOOTSTRAP:
+        return None
+    name = namespace.get("__name__")
+    return name if type(name) is str and name != "importlib" else None
 
 
 def _is_ours(sitecustomize: "Any") -> bool:

@@ -14,6 +14,8 @@ from time import perf_counter_ns as clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
     from typing import Any
 
 CodeType = type((lambda: None).__code__)
@@ -25,13 +27,14 @@ class Load:
     `where` is the importer's file and `line` its line; or `where` is its code object and `line` the
     offset of its instruction, until `where` becomes (file, line). What most loads never have is a
     class attribute, and goes into the instance's dict only where it is set: memory and time of the
-    common case.
+    common case. `begin_load` makes one; the hottest place writes that out, since a call is dear there.
     """
 
     __slots__ = (
         "__dict__",
         "begin",
         "body",
+        "code",
         "depth",
         "end",
         "found",
@@ -42,10 +45,27 @@ class Load:
         "origin",
         "outer",
         "parent",
-        "pending",
+        "simple",
         "thread",
         "where",
     )
+
+    name: str
+    thread: "ThreadState"
+    parent: "Load | None"
+    begin: int
+    found: int
+    body: int
+    end: int
+    where: "Any"
+    line: int
+    importer: str | None
+    origin: str | None
+    loader: "Any"
+    outer: "BaseException | None"  # the exception being handled when the load began
+    code: "Any"  # that of the body, while it runs
+    depth: int  # how many times its thread holds the lock
+    simple: bool  # none of the following is set that its end has to look after
 
     adopted = False  # open when tracing began
     compiled = False  # from source, not from bytecode
@@ -59,6 +79,8 @@ class Load:
     holder: "Load | None" = None  # the load that was waited for before this one
     implied = False
     module_spec: "Any" = None  # finder mode
+    pending: "list[Load | Request] | None" = None  # imports by its body, lines not yet resolved
+    far = 0  # imports by its body whose line was dear to read
     re_entered: "Load | None" = None  # the load of the same module that this one is inside of
     reload = False
     superseded = False  # one inside of it loaded the module
@@ -66,30 +88,32 @@ class Load:
     wait = 0
     waited: "Request | None" = None  # the request that became this load
 
-    def __init__(
-        self,
-        name: str,
-        thread: "ThreadState",
-        parent: "Load | None",
-        begin: int,
-        where: "Any",
-        line: int,
-        importer: str | None,
-        outer: BaseException | None,
-    ) -> None:
-        self.name = name
-        self.thread = thread
-        self.parent = parent
-        self.begin = begin
-        self.where = where
-        self.line = line
-        self.importer = importer
-        self.outer = outer  # the exception being handled when the load began
-        self.depth = 1
-        self.end = self.found = self.body = 0
-        self.origin: str | None = None
-        self.loader: Any = None
-        self.pending: list[Load | Request] | None = None
+
+def begin_load(
+    name: str,
+    thread: "ThreadState",
+    parent: "Load | None",
+    begin: int,
+    where: "Any",
+    line: int,
+    importer: str | None,
+    outer: BaseException | None,
+) -> Load:
+    """A load that has just begun."""
+    load = Load()
+    load.name = name
+    load.thread = thread
+    load.parent = parent
+    load.begin = begin
+    load.where = where
+    load.line = line
+    load.importer = importer
+    load.outer = outer
+    load.depth = 1
+    load.end = load.found = load.body = 0
+    load.origin = load.loader = load.code = None
+    load.simple = False
+    return load
 
 
 class Request:
@@ -148,6 +172,7 @@ class ThreadState:
         "name",
         "pending",
         "serial",
+        "site",
         "stack",
         "started_in",
         "waiting",
@@ -163,6 +188,8 @@ class ThreadState:
         self.dropped = 0  # per thread, so that counting needs no lock
         self.waiting: Request | None = None
         self.started_in = started_in
+        # (code, offset, module, file, line) of its last import outside of all loads: loops import there
+        self.site: tuple[Any, int, str, str, int] | None = None
         self.failing: Any = None
 
 
@@ -193,6 +220,10 @@ class Recorder:
         self.threads: dict[int, ThreadState] = {}
         self.starting: dict[int, Load] = {}  # id of a Thread object -> the load that started it
         self.started_at = clock()
+        # The spool's: each record as it begins, as its body starts, and as it is over (_spool.py).
+        self.began: Callable[[Load | Request], None] | None = None
+        self.entered: Callable[[Load], None] | None = None
+        self.kept: Callable[[Load | Request], None] | None = None
         self.dropped_earlier = 0
         self.local: Any = _thread._local()
         self._serial = 0
@@ -272,6 +303,8 @@ class Recorder:
                 self.requests.append(record)
         else:
             record.thread.dropped += 1
+        if self.kept is not None:
+            self.kept(record)
 
     def records(self) -> "list[Load | Request]":
         """What was kept, and what is open now, by begin."""
@@ -288,17 +321,35 @@ class Recorder:
         return self.dropped_earlier + sum(state.dropped for state in list(self.threads.values()))
 
 
-# An instruction this near the start of its code has its line read off the frame at once: that is
-# linear in the distance, too, but in C. Those further on wait for one pass over the whole code.
+# Reading a frame's line is linear in the distance of the instruction from the start of its code.
+# One this near is read at once, and the first few of a body further on: a pass over the whole code,
+# which serves all that come after, costs as much as those few.
 NEAR = 600
+FAR = 4
 
 
-def defer(record: "Load | Request", state: ThreadState) -> None:
-    """Keep a record until its line can be resolved: when the importing body ends, or in batches."""
-    if state.stack:
-        importing = state.stack[-1]
+def place(record: "Load | Request", frame: "FrameType", state: ThreadState) -> None:
+    """Where the import is: the line is read now, or in one pass when the importing body ends."""
+    code = frame.f_code
+    offset = frame.f_lasti
+    importing = state.stack[-1] if state.stack else None
+    if offset < NEAR:
+        near = True
+    elif importing is None:
+        near = False
+    else:
+        importing.far += 1
+        near = importing.far <= FAR
+    if near:
+        record.where = code.co_filename
+        record.line = frame.f_lineno or 0
+        return
+    record.where = code
+    record.line = offset
+    if importing is not None:
         if importing.pending is None:
             importing.pending = []
+            importing.simple = False
         importing.pending.append(record)
     else:
         if len(state.pending) > 255:
