@@ -86,6 +86,14 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session(python=MAIN)
+def containers(session: nox.Session) -> None:
+    """Pods of deploy/ run by podman. Not in CI: needs root, podman, catatonit, runc, mmdebstrap."""
+    install(session, *group("test"))
+    tests = ["pytest", "tests/deploy/test_containers.py", *session.posargs]
+    session.run(*tests, env={"IMPORTTRACE_TEST_CONTAINERS": "1"})
+
+
+@nox.session(python=MAIN)
 def bench(session: nox.Session) -> None:
     """The costs in one table, as ratios of one run."""
     install(session, *group("bench"))

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import imports, memory, startup
+from benchmarks import imports, memory, race, spool, startup
 from benchmarks.results import MeasuresNothing, Missing, Result, table
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "finished": lambda folder: imports.finished(),
     "install": startup.install,
     "memory": memory.records,
+    "spool": spool.spool,
+    "race": race.race,
 }
 
 

@@ -3,7 +3,7 @@
     python tools/interpreters.py                              # all three, all tests that need no server
     python tools/interpreters.py --only 3.15 tests/causes -x  # the rest goes to pytest
 
-``mmdebstrap`` unpacks the interpreters into ``.nox/debian`` (once: some seconds, 150 MB), ``bwrap``
+``mmdebstrap`` unpacks the interpreters into ``.nox/debian`` (once: a minute, 400 MB), ``bwrap``
 runs them there without network; wheels come in through this interpreter's own pip, so however that
 is set up. Neither needs root where user namespaces are allowed. Where one of them is missing, one
 line says so and the exit code is 0; else it is that of the first pytest that failed.
@@ -20,7 +20,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 FOLDER = HERE / ".nox" / "debian"
 VERSIONS = ("3.13", "3.14", "3.15")
-PACKAGES = ("base-files", "dash", "coreutils", *(f"python{version}-venv" for version in VERSIONS))
+PACKAGES = (
+    *("base-files", "dash", "coreutils"),
+    *(f"python{version}-venv" for version in VERSIONS),
+    *(f"libpython{version}-testsuite" for version in VERSIONS),  # tools/cpython_tests.py
+)
 TESTS = ("tests/causes", "tests/unit", "tests/threads", "tests/interop")
 
 
@@ -80,6 +84,12 @@ def make_root(folder: Path) -> None:
     certificates = folder / "root" / "etc" / "ssl" / "certs"
     certificates.mkdir(parents=True, exist_ok=True)
     shutil.copy(bundle, certificates / "ca-certificates.crt")
+    for (
+        version
+    ) in VERSIONS:  # nothing can be written there later; some files of the tests do not compile
+        compiling = ("-m", "compileall", "-q", f"/usr/lib/python{version}")
+        inside = ("bwrap", "--bind", str(folder / "root"), "/", "--proc", "/proc", "--dev", "/dev")
+        subprocess.run([*inside, f"/usr/bin/python{version}", *compiling], capture_output=True)
     done.write_text(",".join(PACKAGES))
 
 

@@ -5,6 +5,9 @@
 
 What is cheap is here at once; the rest is loaded when it is used, so that the start-up being observed
 does not pay for it.
+
+PYTEST_DONT_REWRITE: the distribution has a pytest plugin, so pytest wants to rewrite its modules, and would
+warn where a test run is traced, because they are loaded already.
 """
 
 from importtrace.session import Session, explain, install, mark_ready, trace, uninstall

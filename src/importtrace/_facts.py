@@ -67,6 +67,7 @@ class Collector:
             failure.frames.append(Frame(error.filename, error.lineno, name, True, thread))
         self._missing(failure, error)
         self._open(failure, state)
+        self._orphans(failure)
         self._module_facts(failure, error, state)
         self._types(failure, last)
         if state is not None:
@@ -183,7 +184,7 @@ class Collector:
         return type(source.node(where.line)).__name__ == "Raise"
 
     def _open(self, failure: "Failure", state: "ThreadState | None") -> None:
-        stacks = sys._current_frames()
+        stacks = _compat.stacks()
         own = {frame.module: frame for frame in failure.frames if frame.body}
         for other in list(self._recorder.threads.values()):
             loads = list(other.stack)
@@ -205,6 +206,14 @@ class Collector:
                         waiting.name if waiting is not None else None,
                     )
                 )
+
+    def _orphans(self, failure: "Failure") -> None:
+        """Locks whose holder stayed in the process that this one was forked from."""
+        forks = sys.modules.get("importtrace._forks")
+        for name, orphan in list(forks.ORPHANS.items()) if forks is not None else ():
+            if orphan.orphaned():
+                failure.orphans[name] = orphan.to_dict()
+                self._describe(failure, name, sys.modules.get(name))
 
     # modules -------------------------------------------------------------------------------
 
@@ -281,7 +290,12 @@ class Collector:
     ) -> None:
         """The object outlived the failure of its load: importlib no longer knows it by that name."""
         obj = error.obj if isinstance(error, AttributeError) else None
-        failed = self._recorder.troubled.get(name)
+        # (not by this very error, on its way through the module's own load)
+        failed = [
+            load
+            for load in self._recorder.troubled.get(name, ())
+            if load.failure is None or not load.failure.is_of(error)
+        ]
         if obj is not None and failed and sys.modules.get(name) is not obj:
             failure.left_by = self._as_earlier(failed[-1], state)
 
@@ -316,6 +330,7 @@ class Collector:
                 continue
             if failure.deadlock and request.deadlock == "raised":
                 caught.request = request
+                failure.refused = request.name
                 failure.waits = self._graph(request)
                 return
             if where is None or request.importer != where.module:
@@ -366,6 +381,7 @@ class Collector:
         edges = {
             waiter.serial: (waiter, name, holder, ns)
             for waiter, name, holder, ns in request.graph or ()
+            if holder is not None  # it stayed in the process that this one was forked from
         }
         if not edges and request.wait and request.owner is not None:
             edges[request.thread.serial] = (

@@ -12,6 +12,7 @@ from importtrace._compat import BOOTSTRAP_GLOBALS, EXTERNAL_GLOBALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from importtrace._recorder import Load, Recorder, Request, ThreadState
@@ -71,8 +72,12 @@ class Caught:
 class Failures:
     """Failures of one recorder, and their causes."""
 
-    def __init__(self, recorder: "Recorder") -> None:
+    def __init__(
+        self, recorder: "Recorder", proves: "Callable[[str, str], bool] | None" = None
+    ) -> None:
+        """`proves(kind, type of error)`: whether what is recorded suffices for that; None: always."""
         self._recorder = recorder
+        self._proves = proves
         self._by_ident: dict[int, Caught] = {}
         self.unexplained: list[str] = []  # failures whose cause could not be worked out, and why
 
@@ -138,7 +143,9 @@ class Failures:
 
             collector = Collector(self._recorder, self._by_ident)
             facts = collector.collect(caught, error, state)
-            caught.cause = causes.explain(facts, collector.files)
+            cause = causes.explain(facts, collector.files)
+            if cause is None or self._proves is None or self._proves(cause["kind"], caught.type):
+                caught.cause = cause
         except Exception as failed:
             # Our own files cannot be loaded here (an emptied sys.path, no file descriptor left): the
             # failure stays recorded, without its cause. The program's import is not concerned.

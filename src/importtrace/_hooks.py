@@ -32,33 +32,42 @@ class Hooks:
         self._uncaught = uncaught
         self._ready = ready
         self._undo: list[Callable[[], None]] = []
-        self.followed: dict[str, Callable[[], None]] = {}
-        self.ready_points: dict[str, str] = {}  # module -> "patched" or why not
+        self.threading_loaded: Callable[[Any], None] | None = None
+        self.followed: dict[str, list[Callable[[], None]]] = {}
+        self.ready_points: dict[str, str] = {}  # module or the user's word -> "patched" or why not
+        self._removed = False
 
-    def place(self, ready_points: dict[str, str]) -> None:
+    def place(self, ready_points: dict[str, str], ready_at: "tuple[str, ...]" = ()) -> None:
+        """`ready_at`: the places that the user names; `ready_points` are then not used."""
         self._replace(sys, "excepthook", self._excepthook)
         self._follow("threading", self._patch_threading)
-        for module, name in ready_points.items():
+        for point in ready_at:
+            self._follow_users_point(point)
+        for module, name in ready_points.items() if not ready_at else ():
             self._follow(module, self._patch_ready_point(module, name))
 
     def remove(self) -> None:
+        self._removed = True
         self.followed.clear()
         while self._undo:
             self._undo.pop()()
 
     def loaded(self, load: "Load") -> None:
         """A load has ended, and its lock is given back."""
-        action = self.followed.pop(load.name, None)
-        if action is not None and load.error is None:
-            action()
+        if load.error is None:  # it may be tried again
+            for action in self.followed.pop(load.name, ()):
+                action()
 
     def _follow(self, module: str, action: "Callable[[], None]") -> None:
-        if module in sys.modules and not any(
-            load.name == module for load in list(self._recorder.open.values())
-        ):
+        if self._is_loaded(module):
             action()
         else:
-            self.followed[module] = action
+            self.followed.setdefault(module, []).append(action)
+
+    def _is_loaded(self, module: str) -> bool:
+        return module in sys.modules and not any(
+            load.name == module for load in list(self._recorder.open.values())
+        )
 
     def _replace(self, owner: "Any", name: str, make: "Callable[[Any], Any]") -> None:
         original = getattr(owner, name)
@@ -120,6 +129,8 @@ class Hooks:
         starter = _compat.thread_starter(threading)
         if starter is not None:
             self._replace(threading, starter, self._thread_start)
+        if self.threading_loaded is not None:
+            self.threading_loaded(threading)
 
     def _thread_start(self, original: "Any") -> "Any":
         """The call by which `Thread.start` starts a thread: notes the load that it happened in."""
@@ -147,22 +158,71 @@ class Hooks:
 
     # ready points --------------------------------------------------------------------------
 
-    def _patch_ready_point(self, module: str, name: str) -> "Callable[[], None]":
-        def patch() -> None:
-            state = self._recorder.state()
-            state.muted += 1  # wrapt is ours, not the program's
+    def _patch_ready_point(
+        self, module: str, name: str, *more: str, key: str | None = None
+    ) -> "Callable[[], None]":
+        """What follows `module` by our integration `name`, once it is loaded; `key` is the user's word."""
+
+        def said(error: Exception) -> None:
+            self.ready_points[key or module] = f"{type(error).__name__}: {error}"
+            if key is not None:
+                from importtrace.config import warn
+
+                warn(f"cannot tell when {key} is reached: {error}; the trace is delivered at exit")
+
+        def load(needed: str) -> "Any":  # wrapt, when the function is first looked up
             try:
-                integration: Any = __import__(
-                    f"importtrace.integrations.{name}", fromlist=["patch"]
-                )
-                self._undo.append(integration.patch(sys.modules[module], self._ready))
-                self.ready_points[module] = "patched"
+                return self._import(needed)
             except Exception as error:
-                self.ready_points[module] = f"{type(error).__name__}: {error}"
-            finally:
-                state.muted -= 1
+                if needed != "wrapt" or not isinstance(error, ModuleNotFoundError):
+                    said(error)  # else it is looked for elsewhere
+                raise
+
+        def patch() -> None:
+            try:
+                integration = self._import(f"importtrace.integrations.{name}")
+                undo = integration.patch(sys.modules[module], self._mark, load, *more)
+                self._undo.append(undo)
+                self.ready_points[key or module] = "patched"
+            except Exception as error:
+                said(error)
 
         return patch
+
+    def _follow_users_point(self, point: str) -> None:
+        module, _, function = point.partition(":")
+        self.ready_points[point] = f"waiting for the load of {module}"
+        if function:
+            self._follow(module, self._patch_ready_point(module, "anywhere", point, key=point))
+        else:
+            self._follow(module, lambda: self._reach(point))
+
+    def _reach(self, point: str) -> None:
+        self.ready_points[point] = "reached"
+        self._mark(point)
+
+    def _mark(self, reason: str) -> None:
+        if self._removed:  # somebody kept a wrapped function
+            return
+        try:
+            self._ready(reason)
+        except Exception as error:
+            from importtrace.config import warn
+
+            warn(f"the ready mark was not set ({type(error).__name__}: {error})")
+
+    def _import(self, module: str) -> "Any":
+        """Ours, not the program's: it is not in the trace."""
+        state = self._recorder.state()
+        state.muted += 1
+        try:
+            return __import__(module, fromlist=[""])
+        finally:
+            state.muted -= 1
+            for name in list(self.followed):  # its loads were not seen ending
+                if self._is_loaded(name):
+                    for action in self.followed.pop(name, ()):
+                        action()
 
 
 class Process:
@@ -170,8 +230,11 @@ class Process:
 
     def __init__(self) -> None:
         self._registered = False
+        self._goes_first = False
+        self.before_exit: Callable[[], None] | None = None
         self.before_fork: Callable[[], None] | None = None
-        self.after_fork: Callable[[], None] | None = None
+        self.after_fork: Callable[[], None] | None = None  # in the child
+        self.after_fork_in_parent: Callable[[], None] | None = None
         self.at_exit: Callable[[], None] | None = None
         self.lock = _thread.allocate_lock()
 
@@ -186,8 +249,35 @@ class Process:
         if hasattr(system, "register_at_fork"):
             system.register_at_fork(
                 before=lambda: self._call("before_fork"),
-                after_in_child=lambda: self._call("after_fork"),
+                after_in_parent=lambda: self._call("after_fork_in_parent"),
+                after_in_child=self._after_fork,
             )
+
+    def _after_fork(self) -> None:
+        self.lock = _thread.allocate_lock()  # a thread that stayed in the parent may have held it
+        self._call("after_fork")
+
+    def go_first(self, threading: "Any") -> None:
+        """Call `before_exit` ahead of all exit handlers, if the application has a TracerProvider.
+
+        It registers the handler that shuts it down when it is made, thus after ours, and atexit's last
+        come first. What threading calls comes before all of atexit's, but also before it waits for the
+        program's threads: too early to deliver, early enough to be atexit's last.
+        """
+        register = getattr(threading, "_register_atexit", None)
+        if not self._goes_first and register is not None:
+            try:
+                register(self._be_last)
+                self._goes_first = True
+            except RuntimeError:  # the interpreter ends already
+                pass
+
+    def _be_last(self) -> None:
+        provider = getattr(sys.modules.get("opentelemetry.trace"), "_TRACER_PROVIDER", None)
+        if self.before_exit is not None and provider is not None:
+            import atexit
+
+            atexit.register(self._call, "before_exit")
 
     def _call(self, name: str) -> None:
         action = getattr(self, name)

@@ -9,7 +9,15 @@ from importtrace._facts import place_of
 from importtrace._files import namespace_of, read
 from importtrace._recorder import Load, Recorder, Request, ThreadState, thread_name
 from importtrace.analysis.statements import at_line
-from importtrace.records import SCHEMA, Importer, ImportRecord, ThreadRef, Trace
+from importtrace.records import (
+    SCHEMA,
+    Importer,
+    ImportRecord,
+    ThreadRef,
+    Trace,
+    not_observed,
+    observed,
+)
 
 if TYPE_CHECKING:
     from importtrace._failures import Caught
@@ -101,8 +109,6 @@ class _Builder:
             outcome = "failed"
         elif load.end:
             outcome = "waited" if load.wait else "ok"
-        elif load.module_spec is not None:
-            outcome = _finder_outcome(load)
         importer, names = self._importer(load)
         return ImportRecord(
             kind="load",
@@ -275,32 +281,6 @@ class _Builder:
         if loose:
             header["failures"] = loose  # of statements that no record stands for
         return header
-
-
-_SEEN = {
-    "finder": ["loads", "finders", "find times"],
-    "probes": ["loads", "failures", "requests", "waits", "hand-outs", "body times", "reloads"],
-}
-_UNSEEN = {
-    "finder": ["load ends", "failures", "requests", "waits", "hand-outs"],
-    "probes": ["finders", "modules taken from sys.modules", "builtin and frozen body starts"],
-}
-
-
-def observed(mode: str) -> list[str]:
-    return _SEEN["finder" if mode == "finder" else "probes"]
-
-
-def not_observed(mode: str) -> list[str]:
-    return _UNSEEN["finder" if mode == "finder" else "probes"]
-
-
-def _finder_outcome(load: "Load") -> str | None:
-    if getattr(load.module_spec, "_initializing", False):
-        return None
-    module = sys.modules.get(load.name)
-    spec = namespace_of(module).get("__spec__") if isinstance(module, type(sys)) else None
-    return "ok" if spec is load.module_spec else None
 
 
 def _name(found: "Any") -> str | None:

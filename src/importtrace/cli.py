@@ -23,7 +23,9 @@ BAD_INPUT = 2
 
 # command: (help, the module that has its ``add_arguments(parser)`` and ``main(given) -> exit code``)
 _COMMANDS = {
+    "reproduce": ("find an order or a race that fails, and prove it", "importtrace.race.command"),
     "run": ("run a program traced, in a fresh interpreter", "importtrace.inject.run"),
+    "ship": ("send traces by OTLP, each span once", "importtrace.shipping.command"),
     "demo": ("an import that fails in three threads, explained", "importtrace.demo"),
 }
 
@@ -104,7 +106,7 @@ def _parser(command: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _traces(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("traces", nargs="+", metavar="TRACE", help="a trace file (JSON Lines)")
+    parser.add_argument("traces", nargs="+", metavar="TRACE", help="a trace file, or a spool file")
 
 
 def _dispatch(given: argparse.Namespace) -> int:

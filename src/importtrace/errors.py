@@ -36,3 +36,9 @@ class MissingDependencyError(ImportTraceError):
     """A package that this feature needs is not importable here."""
 
     slug = "missing-dependency"
+
+
+class ShippingError(ImportTraceError):
+    """Traces cannot be sent: no collector, or nowhere to note what was sent."""
+
+    slug = "cannot-ship"

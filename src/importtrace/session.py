@@ -8,20 +8,23 @@ import sys
 from time import perf_counter_ns as clock
 from time import time_ns
 
-from importtrace import _compat
+from importtrace import _compat, _late
 from importtrace._hooks import Hooks, Process
 from importtrace._probes import Probes
 from importtrace._recorder import Recorder
+from importtrace._watchdog import Lookout
 from importtrace.config import READY_POINTS, Config, resolve, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Any, Self
 
     from importtrace._failures import Failures
     from importtrace._finder import TracingFinder
     from importtrace._recorder import Load
+    from importtrace._spool import Spool
     from importtrace.cause import Cause
     from importtrace.records import Trace
 
@@ -49,6 +52,9 @@ class Session:
         self._delivery: Any = None  # a lock that the delivering thread holds
         self._forked = False
         self._parent_pid: int | None = None
+        self._parent_trace: dict[str, Any] | None = None  # of the process this was forked from
+        self._lookout = Lookout(self._recorder, config, self._write_while_it_hangs)
+        self._spool: Spool | None = None
 
     # on and off ----------------------------------------------------------------------------
 
@@ -59,18 +65,46 @@ class Session:
         environment = _environment()
         self._owner = environment.get("IMPORTTRACE_FILE_OWNER") or str(_pid())
         self._file = self.config.file
+        _late.place(self._recorder.state)
+        if self.config.spool is not None:
+            self._open_spool()  # before the probes: they take its hooks as they find them
         if self.mode == "finder":
             from importtrace._finder import TracingFinder
 
-            self._finder = TracingFinder(self._recorder, self._stop_tracing)
-            sys.meta_path.insert(0, self._finder)
+            self._finder = TracingFinder(
+                self._recorder, self._failed, self._hooks, self._stop_tracing
+            )
+            self._finder.place()
         else:
             self._probes = Probes(self._recorder, self._failed, self._hooks, self._stop_tracing)
             self._probes.place()
-        self._hooks.place(READY_POINTS)
+        if self.config.propagate == "on":
+            self._propagate()
+        self._hooks.threading_loaded = _process.go_first
+        self._hooks.place(READY_POINTS, self.config.ready_at)
         _process.before_fork = self._before_fork
         _process.after_fork = self._after_fork
+        _process.after_fork_in_parent = self._lookout.after_fork_in_parent
         _process.at_exit = self._at_exit
+        _process.before_exit = self._before_exit
+        self._lookout.start()
+
+    def _open_spool(self) -> None:
+        try:
+            from importtrace._spool import Spool
+        except ImportError as error:  # an interpreter without mmap
+            warn(f"no spool, imports are not spooled: {error}")
+            return
+        facts = {**_process_facts(self.mode), "start": self._epoch_ns}
+        spool = Spool(self._recorder, self.config, facts)
+        if spool.open():
+            recorder = self._recorder
+            recorder.began, recorder.entered, recorder.kept = (
+                spool.began,
+                spool.entered,
+                spool.kept,
+            )
+            self._spool = spool
 
     def _stop(self) -> None:
         """Take the seams back; what was recorded stays readable."""
@@ -78,17 +112,17 @@ class Session:
         if self._probes is not None:
             self._probes.remove()
         if self._finder is not None:
-            for position, finder in enumerate(sys.meta_path):
-                if finder is self._finder:
-                    del sys.meta_path[position]
-                    break
+            self._finder.remove()
         self._hooks.remove()
+        self._lookout.stop()
 
     def _stop_tracing(self, error: BaseException) -> None:
         """Fail open: something of ours raised inside an import."""
         if self._broken is None:
             self._broken = f"{type(error).__name__}: {error}"
             self._stop()
+            if self._spool is not None:
+                self._spool.finish("stopped", self._broken)
             warn(f"tracing stopped, the program goes on untraced ({self._broken})")
 
     def uninstall(self) -> None:
@@ -98,7 +132,14 @@ class Session:
             if _current is self:
                 _current = None
                 _process.before_fork = _process.after_fork = _process.at_exit = None
+                _process.after_fork_in_parent = _process.before_exit = None
             self._stop()
+            if self.config.propagate == "on":
+                from importtrace.exporters import propagation
+
+                propagation.withdraw()
+            if self._spool is not None:
+                self._spool.finish("uninstalled")
 
     def __enter__(self) -> "Self":
         return self
@@ -152,7 +193,8 @@ class Session:
         if self._failures is None:
             from importtrace._failures import Failures
 
-            self._failures = Failures(self._recorder)
+            proves = self._finder.proves if self._finder is not None else None
+            self._failures = Failures(self._recorder, proves)
         return self._failures
 
     def _snapshot(self, end: str) -> "Trace":
@@ -174,7 +216,11 @@ class Session:
             if self._broken is not None:
                 facts.stopped = self._broken
             facts.ready_points = dict(self._hooks.ready_points)
-            return snapshot(self._recorder, facts)
+            trace = snapshot(self._recorder, facts)
+            if self._parent_trace is not None:
+                trace.header["parent_trace"] = self._parent_trace
+            trace.header.update(self._lookout.header())
+            return trace
         finally:
             state.muted -= 1
 
@@ -186,6 +232,9 @@ class Session:
             if self._ready is not None:
                 return
             self._ready = clock(), reason
+            self._lookout.watchdog.ready_at = self._ready[0]
+        if self._spool is not None:
+            self._spool.ready(*self._ready)
         import _thread
 
         done = _thread.allocate_lock()
@@ -208,6 +257,8 @@ class Session:
         state.muted += 1
         try:
             self._known_failures().tell(error)
+            if self._spool is not None:
+                self._spool.told()
         finally:
             state.muted -= 1
 
@@ -217,11 +268,36 @@ class Session:
         if self._ready is None:
             self._deliver("exit", at_exit=False)
 
+    def _propagate(self) -> None:
+        """Before the seams are placed, or muted: what it imports is ours."""
+        state = self._recorder.state()
+        state.muted += 1
+        try:
+            from importtrace.exporters import propagation
+
+            propagation.propagate(self._epoch_ns)
+        except Exception as error:
+            warn(f"children get no trace context ({type(error).__name__}: {error})")
+        finally:
+            state.muted -= 1
+
+    def _before_exit(self) -> None:
+        """Before exit handlers shut the application's TracerProvider down."""
+        self._join_delivery()
+        if self._ready is None and not (self._forked and not self._recorder.log):
+            self._deliver("exit", at_exit=True)
+
     def _at_exit(self) -> None:
         self._join_delivery()
-        if self._forked and not self._recorder.log and not self._recorder.failures:
-            return  # a forked process that imported nothing has no start-up of its own
-        self._deliver("exit", at_exit=True)
+        self._lookout.finish()
+        try:
+            imported = self._recorder.log or self._recorder.failures or self._lookout.header()
+            if self._forked and not imported:
+                return  # a forked process that imported nothing has no start-up of its own
+            self._deliver("exit", at_exit=True)
+        finally:
+            if self._spool is not None:
+                self._spool.finish("exit")
 
     def _join_delivery(self) -> None:
         delivery = self._delivery
@@ -249,6 +325,38 @@ class Session:
             state.muted -= 1
             _keep_interrupt()
 
+    def _write_while_it_hangs(self, stalls: "list[dict[str, Any]]") -> None:
+        """The trace file as it is, since such a process is killed rather than ended. On the watchdog's
+        thread; not where what it needs might have to wait for what hangs."""
+        import _imp
+
+        if self._spool is not None:
+            for stall in stalls:
+                self._spool.hangs(stall)
+        loading = [load.name.partition(".")[0] for load in list(self._recorder.open.values())]
+        if self._file is None or _imp.lock_held() or not any("ended_ns" not in s for s in stalls):
+            return
+        if any(name in sys.stdlib_module_names for name in loading):
+            return
+        state = self._recorder.state()
+        state.muted += 1
+        try:
+            trace = self._snapshot("snapshot")
+            from importtrace.exporters.file import FileExporter
+            from importtrace.naming import trace_path
+
+            if self.config.redact:
+                from os.path import expanduser
+
+                from importtrace.exporters.redact import redact
+
+                trace = redact(trace, self.config.redact, expanduser("~"))
+            FileExporter(trace_path(self._file, trace.header["pid"], self._owner)).export(trace)
+        except Exception as error:
+            warn(f"the trace of a hanging import was not written ({type(error).__name__}: {error})")
+        finally:
+            state.muted -= 1
+
     # forks ---------------------------------------------------------------------------------
 
     def _before_fork(self) -> None:
@@ -257,17 +365,24 @@ class Session:
         exporters: Any = sys.modules.get("importtrace.exporters")
         if exporters is not None:
             exporters.before_fork()
+        self._lookout.before_fork()
 
     def _after_fork(self) -> None:
         """The child is a process of its own: its record begins here, with what this thread has open."""
         system: Any = sys.modules["posix"]
         self._recorder.restart()
+        self._parent_trace = {"pid": system.getppid(), "start": self._epoch_ns}
         self._epoch_ns = time_ns()
+        if self._spool is not None:
+            self._spool.forked(self._epoch_ns, self._parent_trace)
         self._ready = None
         self._uncaught = False
         self._delivery = None
         self._forked = True
         self._parent_pid = system.getppid()
+        if self.config.propagate == "on":
+            self._propagate()
+        self._lookout.after_fork_in_child(self._parent_pid)
 
 
 def _wanted(config: Config) -> bool:
@@ -278,10 +393,27 @@ def _wanted(config: Config) -> bool:
     return config.spans == "auto" and (
         provider is not None
         or any(
-            name.startswith(("OTEL_EXPORTER_OTLP", "OTEL_TRACES_EXPORTER"))
+            name.startswith(("OTEL_EXPORTER_OTLP", "OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"))
             for name in _environment()
         )
     )
+
+
+def _process_facts(mode: str) -> "dict[str, Any]":
+    system: Any = sys.modules.get("posix") or sys.modules.get("nt")
+    argv = getattr(sys, "argv", None)
+    from importtrace.exporters.declared import declared
+
+    host = system.uname().nodename if hasattr(system, "uname") else None
+    return declared(_environment(), host) | {
+        "python": sys.version.split()[0],
+        "implementation": sys.implementation.name,
+        "platform": sys.platform,
+        "pid": system.getpid(),
+        "parent_pid": system.getppid(),
+        "argv0": argv[0] if argv else "",
+        "mode": mode,
+    }
 
 
 def _pid() -> int:
@@ -322,8 +454,16 @@ def install(
     max_records: int | None = None,
     max_spans: int | None = None,
     long_wait_ms: int | None = None,
+    stall_seconds: float | None = None,
+    on_orphaned_lock: str | None = None,
     export_timeout_s: int | None = None,
+    ready_at: "Any" = None,
     redact: "Any" = None,
+    propagate: str | None = None,
+    spool: "Any" = None,
+    spool_file_mb: int | None = None,
+    spool_files: int | None = None,
+    spool_mb: int | None = None,
 ) -> "Session":
     """Start recording imports; returns the session, the one that runs already if there is one.
 
@@ -339,8 +479,16 @@ def install(
         "max_records": max_records,
         "max_spans": max_spans,
         "long_wait_ms": long_wait_ms,
+        "stall_seconds": stall_seconds,
+        "on_orphaned_lock": on_orphaned_lock,
         "export_timeout_s": export_timeout_s,
+        "ready_at": ready_at,
         "redact": redact,
+        "propagate": propagate,
+        "spool": spool,
+        "spool_file_mb": spool_file_mb,
+        "spool_files": spool_files,
+        "spool_mb": spool_mb,
     }
     with _process.lock:
         if _current is not None:
@@ -354,10 +502,11 @@ def install(
         return session
 
 
-def _environment() -> dict[str, str]:
+def _environment() -> "Mapping[str, str]":
     os: Any = sys.modules.get("os")
     if os is not None:
-        return dict(os.environ)
+        environ: Mapping[str, str] = os.environ
+        return environ
     system: Any = sys.modules.get("posix") or sys.modules.get("nt")
     return {
         (key.decode() if type(key) is bytes else key): (

@@ -12,6 +12,7 @@ import json
 import os
 from typing import Any
 
+from importtrace import spool
 from importtrace.errors import TraceFileError
 from importtrace.records import SCHEMA, ImportRecord, Trace
 
@@ -42,6 +43,10 @@ def write(trace: Trace, path: str) -> None:
 def read(path: str) -> Trace:
     """The trace in ``path``; raises TraceFileError with one line that says what to do."""
     try:
+        with open(path, "rb") as file:
+            spooled = spool.is_spool(file.read(32))
+        if spooled:
+            return spool.read(path)
         with open(path, encoding="utf-8", errors="replace") as source:
             text = source.read()
     except OSError as error:

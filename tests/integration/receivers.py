@@ -7,6 +7,7 @@ virtual environment of its own, made once and kept in the temporary folder.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -14,17 +15,20 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 import venv
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import ssl
+    from collections.abc import Callable, Iterator
 
 PACKAGE = "ddapm-test-agent>=1.30"
 START_S = 60.0
@@ -59,7 +63,7 @@ class Agent:
         """All that was received since ``clear``."""
         found = []
         for request in json.loads(self._get("/test/session/traces")):
-            for resource_spans in request["resource_spans"]:
+            for resource_spans in request.get("resource_spans", []):
                 resource = _attributes(resource_spans["resource"])
                 for scope_spans in resource_spans["scope_spans"]:
                     scope = scope_spans["scope"]["name"]
@@ -73,6 +77,36 @@ class Agent:
             {name.lower(): value for name, value in request["headers"].items()}
             for request in requests
         ]
+
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """Name -> metric, as received: of the last request that had it."""
+        return {
+            metric["name"]: metric
+            for request in json.loads(self._get("/test/session/metrics"))
+            for resource in request["resource_metrics"]
+            for scope in resource["scope_metrics"]
+            for metric in scope["metrics"]
+        }
+
+    def logs(self) -> list[dict[str, Any]]:
+        """Log records: ``event``, ``severity``, ``trace``, ``span``, ``attributes``, ``resource``."""
+        found = []
+        for request in json.loads(self._get("/test/session/logs")):
+            for resource_logs in request["resource_logs"]:
+                resource = _attributes(resource_logs["resource"])
+                for scope in resource_logs["scope_logs"]:
+                    for record in scope["log_records"]:
+                        found.append(
+                            {
+                                "event": record.get("event_name"),
+                                "severity": record.get("severity_text"),
+                                "trace": _hex(record["trace_id"]),
+                                "span": _hex(record["span_id"]),
+                                "attributes": _attributes(record),
+                                "resource": resource,
+                            }
+                        )
+        return found
 
     def clear(self) -> None:
         self._get("/test/session/clear")
@@ -181,3 +215,74 @@ def _value(data: dict[str, Any]) -> Any:
 
 def _hex(text: str) -> str:
     return base64.b64decode(text).hex()
+
+
+class Front:
+    """Stands before a receiver, on HTTP, and misbehaves: ``rule(number)`` says how for each request.
+
+    None: passes it on. A number: passes it on, and answers that many seconds later. A status and
+    headers: answers so, passing nothing on.
+    """
+
+    def __init__(self, behind: str, rule: Callable[[int], Any] = lambda number: None) -> None:
+        self.rule = rule
+        self.requests = 0
+        self.refused = 0
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._server: ThreadingHTTPServer | None = None
+        front, lock = self, threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                with lock:
+                    front.requests += 1
+                    order = front.rule(front.requests)
+                if isinstance(order, tuple):
+                    front.refused += 1
+                    self._answer(order[0], order[1], b"")
+                    return
+                names = ("Content-Type", "Content-Encoding")
+                headers = {name: self.headers[name] for name in names if self.headers[name]}
+                request = urllib.request.Request(behind + self.path, body, headers)
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    content = answer.read()
+                time.sleep(order or 0)  # a slow collector is what is meant
+                with contextlib.suppress(OSError):  # who asked may have been killed
+                    self._answer(200, {}, content)
+
+            def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._handler = Handler
+
+    def start(self, tls: ssl.SSLContext | None = None) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuses connections from now on."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+@pytest.fixture
+def front(agent: Agent) -> Iterator[Front]:
+    """Before the receiver, not started."""
+    it = Front(agent.http)
+    yield it
+    it.stop()

@@ -59,6 +59,23 @@ def test_an_unreachable_endpoint(tmp_path, protocol, code):
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_program_that_ends_does_not_wait_for_a_collector_that_is_not_there(tmp_path, protocol):
+    """However long sending may take: nobody takes the connection, and it is said."""
+    process = start(
+        tmp_path,
+        TRACE,
+        EXIT,
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{_unused_port()}",
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        IMPORTTRACE_EXPORT_TIMEOUT_S="60",
+    )
+    err, seconds = _one_line(process)
+    assert "2 of 2 spans not sent" in err
+    assert "importtrace ship" in err
+    assert seconds < 20
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_a_hanging_endpoint(tmp_path, protocol):
     """It takes the connection and never answers; the process ends in time all the same."""
     with _listening() as port:

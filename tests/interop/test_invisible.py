@@ -331,8 +331,7 @@ def test_a_deadlock_error_s_traceback_is_python_s_own(mode, tmp_path):
     assert swap.sub("SIDE", traced.ok().out) == swap.sub("SIDE", plain.ok().out)
 
 
-# mode `finder` has a frame of its own around the finders, and says so
-@pytest.mark.parametrize("mode", PROBED)
+@pytest.mark.parametrize("mode", MODES)
 def test_the_longest_chain_under_a_recursion_limit_is_as_long(mode, tmp_path):
     """A chain of imports that just fits without us fits with us, and the next one fails in both."""
     files = {f"c{number}.py": f"import c{number + 1}\n" for number in range(200)}
@@ -444,19 +443,7 @@ def test_specs_and_loaders_are_the_originals(mode, tmp_path):
     assert shown(traced.ok()) == shown(plain.ok())
 
 
-@pytest.mark.parametrize(
-    "mode",
-    [
-        *PROBED,
-        pytest.param(
-            "finder",
-            marks=pytest.mark.xfail(
-                reason="mode finder walks the finders itself; importlib asks them again for a "
-                "missing module (docs/architecture.md)"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("mode", MODES)
 def test_each_finder_is_asked_as_often_as_without_us(mode, tmp_path):
     """For found and for missing modules, by import and by find_spec; with the same arguments."""
     program = """

@@ -1,4 +1,8 @@
-"""boto3 and pandas as they are: the trace is complete, its times add up, the program is the same."""
+"""Real packages as they are: the program is the same, the trace is complete, and its times add up.
+
+The packages of tools/real_packages.toml in an environment of their own are `integration`; those that the
+test environment has anyway are compared in the fast suite.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,14 @@ import pytest
 
 import importtrace
 
-pytestmark = pytest.mark.integration
+sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tools"))
+
+import real_packages
+from real_packages import Package
+from real_packages_projects import NotMade
+
+LISTED = [package for package in real_packages.packages() if not package.optional]
+AT_HAND = ("pytest", "hypothesis", "wrapt", "structlog", "opentelemetry-sdk", "six")
 
 PLACE = str(Path(importtrace.__file__).parent.parent)
 PROGRAMS = {
@@ -32,6 +43,89 @@ BY_HAND = {
     "xml.parsers.expat.errors", "xml.parsers.expat.model",
     "atexit",  # built-in, taken by install() itself
 }  # fmt: skip
+
+
+def check(python: str | Path, package: Package, modes: tuple[str, ...]) -> None:
+    """Nothing differs, in no mode, and each module that is loaded has its load."""
+    result = real_packages.compare(python, package, modes)
+    assert result.not_run is None, result.not_run
+    assert result.modules > 0
+    for mode in modes:
+        assert not result.different[mode], f"mode {mode}:\n" + "\n".join(result.different[mode])
+        assert not result.untraced[mode], f"mode {mode} has no load of {result.untraced[mode]}"
+
+
+def test_packages_at_hand_are_imported_as_without_us() -> None:
+    """sys.modules, its order, and all of every module's spec, loader, files, names; warnings; output."""
+    present = [one for one in LISTED if one.name in AT_HAND and _installed(one)]
+    assert {"pytest", "hypothesis", "wrapt", "structlog"} <= {one.name for one in present}
+    together = Package("at hand", "\n".join(one.run for one in present), "", ())
+    check(sys.executable, together, ("auto", "finder"))
+
+
+def _installed(package: Package) -> bool:
+    import importlib.metadata
+
+    try:
+        return bool(importlib.metadata.version(package.name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def test_a_difference_is_found() -> None:
+    """The comparison sees a module more, another order, another loader, name, warning and exit code."""
+    from copy import deepcopy
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "run"
+        folder.mkdir()
+        plain = real_packages.observe(sys.executable, "import json, colorsys", None, folder)
+    plain.header = {"type": "trace"}
+    assert real_packages.differences(plain, deepcopy(plain), set(), set()) == []
+    other = deepcopy(plain)
+    last = other.facts.pop("colorsys")
+    other.facts = {"colorsys": last, "more": {"type": "x", "new": True}, **other.facts}
+    last["__loader__"] = ["another"]
+    last["names"].append("one_more")
+    other.err, other.code = "Warning", 1
+    found = "\n".join(real_packages.differences(plain, other, set(), set()))
+    for part in (
+        "sys.modules: more ['more']",
+        "colorsys __loader__",
+        "colorsys names",
+        "err:",
+        "code:",
+    ):
+        assert part in found
+    moved = deepcopy(plain)
+    moved.facts = dict(reversed(moved.facts.items()))
+    (line,) = real_packages.differences(plain, moved, set(), set())
+    assert "in another order" in line
+    plain.records = [{"kind": "load", "module": "json", "outcome": "ok"}]
+    assert "colorsys" in real_packages.not_traced(plain)
+    assert "json" not in real_packages.not_traced(plain)
+
+
+@pytest.fixture(scope="module")
+def environment() -> tuple[Path, dict[str, str]]:
+    """The Python of an environment with the packages of the list, and why some are not in it."""
+    try:
+        return real_packages.environment(LISTED, sys.executable)
+    except NotMade as error:
+        pytest.skip(f"pip cannot install the packages: {error}")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("listed", LISTED, ids=lambda one: one.name.replace(" ", "_"))
+def test_a_package_is_imported_as_without_us(
+    listed: Package, environment: tuple[Path, dict[str, str]]
+) -> None:
+    """What the sample compares, for each package of the list by itself, in every mode."""
+    python, missing = environment
+    if listed.name in missing:
+        pytest.skip(f"pip cannot install it: {missing[listed.name]}")
+    check(python, listed, real_packages.MODES)
 
 
 @pytest.fixture(scope="module", params=sorted(PROGRAMS))
@@ -107,6 +201,7 @@ def run(interpreter: str, folder: Path, package: str, mode: str | None) -> dict[
     return found
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("mode", ["auto", "probes"])
 def test_the_trace_is_complete_and_its_times_add_up(
     interpreter: str, package: str, mode: str, tmp_path: Path
@@ -143,6 +238,7 @@ def test_the_trace_is_complete_and_its_times_add_up(
         assert sum(one["self_ns"] for one in mine) == pytest.approx(total, rel=0.01)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("mode", ["auto", "probes"])
 def test_no_module_is_loaded_twice(
     interpreter: str, package: str, mode: str, tmp_path: Path
@@ -154,6 +250,7 @@ def test_no_module_is_loaded_twice(
     assert {name for name in names if names.count(name) > 1} == set()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("mode", ["finder"])
 def test_public_means_see_every_module_found(
     interpreter: str, package: str, mode: str, tmp_path: Path
@@ -169,6 +266,7 @@ def test_public_means_see_every_module_found(
     assert traced["header"]["mode"] == "finder"
 
 
+@pytest.mark.integration
 def test_the_distributions_are_named_with_their_versions(
     interpreter: str, package: str, tmp_path: Path
 ) -> None:

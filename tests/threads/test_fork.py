@@ -61,6 +61,8 @@ def test_a_fork_after_imports_starts_a_trace_of_its_own(mode, tmp_path):
     assert modules(records) == ["in_child"]
     assert header["parent_pid"] == parent
     assert header["start"] > found[parent][0]["start"]
+    assert header["parent_trace"] == {"pid": parent, "start": found[parent][0]["start"]}
+    assert "parent_trace" not in found[parent][0]
     assert all(0 <= one["start_ns"] < 30e9 for one in records)
     assert modules(found[parent][1]) == ["before", "in_parent"]
     assert found[parent][0]["dropped"] == 0
@@ -163,6 +165,12 @@ def test_multiprocessing(mode, method, tmp_path):
     result = forking(tmp_path, program, mode, files).ok()
     assert result.out == "[0, 2, 4, 6]\n0\n"
     assert result.err == ""
+    for header, _ in traces(tmp_path).values():
+        # spawn starts afresh; a child of the fork server names the server, which is its parent
+        if method == "spawn":
+            assert "parent_trace" not in header
+        elif "parent_trace" in header:
+            assert header["parent_trace"]["pid"] == header["parent_pid"]
 
 
 @pytest.mark.parametrize("mode", ["auto", "finder"])

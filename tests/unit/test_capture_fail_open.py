@@ -57,8 +57,8 @@ BREAKS = {
     "note": "importtrace._failures.Failures.note",
     "load": "importtrace._recorder.Load.__init__",
     "finder": "importtrace._finder.TracingFinder._begin",
-    "started": "importtrace._finder.TracingFinder._started",
-    "ended": "importtrace._finder.TracingFinder._ended",
+    "started": "importtrace._finder.TracingFinder.started",
+    "ended": "importtrace._finder.TracingFinder.ended",
 }
 
 

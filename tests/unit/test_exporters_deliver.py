@@ -197,7 +197,7 @@ def test_the_application_s_provider_is_used_in_its_process(run):
         OTEL_EXPORTER_OTLP_ENDPOINT=NOWHERE,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["python.startup", "import a"]
+    assert done.stdout.splitlines() == ["import a", "python.startup"]
 
 
 def test_spans_off_leaves_the_application_s_provider_alone(run):
@@ -227,7 +227,7 @@ def test_a_provider_that_never_shuts_itself_down_is_used(run):
     program still runs."""
     code = APPLICATION.replace("TracerProvider()", "TracerProvider(shutdown_on_exit=False)", 1)
     done = run(code + "exporters.deliver(trace, config, at_exit=False)", IMPORTTRACE_LOG="off")
-    assert (done.stdout.splitlines(), done.stderr) == (["python.startup", "import a"], "")
+    assert (done.stdout.splitlines(), done.stderr) == (["import a", "python.startup"], "")
 
 
 def test_a_program_that_ends_while_its_start_up_is_delivered(run):
@@ -255,7 +255,7 @@ def test_at_exit_a_provider_that_still_runs_is_used(run):
         "import atexit; atexit.register(exporters.deliver, trace, config, at_exit=True)"
     )
     done = run(code, IMPORTTRACE_LOG="off")
-    assert (done.stdout.splitlines(), done.stderr) == (["python.startup", "import a"], "")
+    assert (done.stdout.splitlines(), done.stderr) == (["import a", "python.startup"], "")
 
 
 def test_nothing_is_imported_into_a_program_that_asked_for_nothing(run):

@@ -12,7 +12,10 @@ import structlog
 from exporters_support import failed, load, trace
 from structlog.testing import CapturingLogger
 
+from importtrace.exporters import ids
+from importtrace.exporters.correlation import Correlation
 from importtrace.exporters.log import LogExporter
+from importtrace.exporters.plan import plan
 
 
 @pytest.fixture
@@ -110,3 +113,21 @@ def test_structlog_is_never_imported_for_us():
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert json.loads(done.stderr)["event"] == "import.startup"
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_events_name_their_span(capsys):
+    """Of what became one; the summary names the whole start-up's. Later events have the trace only."""
+    start_up = trace(failed(1, "a"), load(2, "b"), load(3, "c"), host="node-1")
+    spans = {span.name: span.span_id for span in plan(start_up, max_spans=3, long_wait_ms=100)}
+    for new in (True, False):
+        which = Correlation(start_up, max_spans=3, long_wait_ms=100, new=new)
+        LogExporter(debug=True, long_wait_ms=100, correlate=which).export(start_up)
+    lines = _lines(capsys.readouterr().err)
+    assert {line["trace_id"] for line in lines} == {format(ids.trace_id(start_up.header), "032x")}
+    first, second = lines[:4], lines[4:]
+    assert first[0]["span_id"] == format(spans["import a"], "016x")
+    kept = [line for line in first[1:3] if "span_id" in line]
+    assert len(kept) == 1  # the other was over the budget
+    assert first[3]["span_id"] == format(spans["python.startup"], "016x")
+    assert [line.get("span_id") for line in second[:3]] == [None] * 3

@@ -6,9 +6,12 @@ import pytest
 from exporters_support import MS, START, cause, failed, load, request, trace
 from opentelemetry import context
 from opentelemetry import trace as otel
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from importtrace.exporters.opentelemetry import ProviderExporter
@@ -26,9 +29,9 @@ def memory():
     provider.shutdown()
 
 
-def _export(provider, *records, environ=None, max_spans=100_000, timeout_s=30, **header):
+def _export(provider, *records, max_spans=100_000, timeout_s=30, **header):
     exporter = ProviderExporter(
-        provider, environ or {}, max_spans=max_spans, long_wait_ms=100, timeout_s=timeout_s
+        provider, max_spans=max_spans, long_wait_ms=100, timeout_s=timeout_s
     )
     exporter.export(trace(*records, **header))
     return exporter
@@ -73,7 +76,7 @@ def test_only_an_unhandled_failure_is_an_error(memory):
 def test_traceparent_is_the_root_s_parent(memory):
     """The process belongs to whatever started it."""
     provider, exporter = memory
-    _export(provider, load(1, "a"), environ={"TRACEPARENT": TRACEPARENT, "TRACESTATE": "k=v"})
+    _export(provider, load(1, "a"), traceparent=TRACEPARENT, tracestate="k=v")
     spans = {span.name: span for span in exporter.get_finished_spans()}
     assert format(spans["import a"].context.trace_id, "032x") == TRACEPARENT.split("-")[1]
     assert format(spans["python.startup"].parent.span_id, "016x") == TRACEPARENT.split("-")[2]
@@ -84,8 +87,9 @@ def test_traceparent_is_the_root_s_parent(memory):
 def test_a_malformed_traceparent_is_none(memory, value):
     """The root then begins a trace of its own."""
     provider, exporter = memory
-    _export(provider, load(1, "a"), environ={"TRACEPARENT": value})
-    assert exporter.get_finished_spans()[0].parent is None
+    _export(provider, load(1, "a"), traceparent=value)
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    assert spans["python.startup"].parent is None
 
 
 def test_the_current_span_is_not_the_parent(memory):
@@ -101,20 +105,22 @@ def test_the_current_span_is_not_the_parent(memory):
 def test_our_requests_are_not_instrumented():
     """What sends our spans makes none of its own; the context is put back as it was."""
     seen = []
+    keys = ["suppress_instrumentation", context._SUPPRESS_INSTRUMENTATION_KEY]
+    keys.append(context._SUPPRESS_HTTP_INSTRUMENTATION_KEY)
 
     class Sender(SpanProcessor):
         def on_end(self, span):
-            seen.append(context.get_value("suppress_instrumentation"))
+            seen.append([context.get_value(key) for key in keys])
 
         def force_flush(self, timeout_millis=30000):
-            seen.append(context.get_value("suppress_instrumentation"))
+            self.on_end(None)
             return True
 
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(Sender())
     assert _export(provider, load(1, "a")).flush(1.0) is True
-    assert seen == [True] * 3
-    assert context.get_value("suppress_instrumentation") is None
+    assert seen == [[True] * 3] * 3
+    assert [context.get_value(key) for key in keys] == [None] * 3
 
 
 def test_the_default_batch_processor_drops_nothing():
@@ -152,3 +158,69 @@ def test_a_sampler_that_wants_none_gets_none():
 def test_a_provider_that_is_no_sdk_s_does_nothing():
     """An application may set the API's no-op provider to switch tracing off."""
     assert _export(otel.NoOpTracerProvider(), load(1, "a")).flush(1.0) is True
+
+
+def test_ids_follow_from_the_trace(memory):
+    """The same trace once more is the same spans, which a collector can tell."""
+    provider, exporter = memory
+    for _ in range(2):
+        _export(provider, load(1, "a"), load(2, "b", parent=1), host="node-1")
+    contexts = [span.context for span in exporter.get_finished_spans()]
+    assert len(contexts) == 6
+    assert len({context.span_id for context in contexts}) == 3
+    assert len({context.trace_id for context in contexts}) == 1
+
+
+def test_ids_of_a_kind_of_their_own_are_left_alone():
+    """X-Ray refuses a trace whose id does not begin with the time."""
+
+    class XRay(RandomIdGenerator):
+        def generate_trace_id(self):
+            return 0x5759E988BD862E3FE1BE46A994272793
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(id_generator=XRay(), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    _export(provider, load(1, "a"))
+    ids = {span.context.trace_id for span in exporter.get_finished_spans()}
+    assert ids == {0x5759E988BD862E3FE1BE46A994272793}
+
+
+def test_exceptions_go_to_the_application_s_logs_where_they_are_to(memory):
+    """As log records of their spans; without a LoggerProvider they stay events."""
+    provider, exporter = memory
+    logs = InMemoryLogRecordExporter()
+    loggers = LoggerProvider(shutdown_on_exit=False)
+    loggers.add_log_record_processor(SimpleLogRecordProcessor(logs))
+    for given in (loggers, None):
+        exporter.clear()
+        ours = ProviderExporter(
+            provider, max_spans=9, long_wait_ms=1, timeout_s=30, exceptions=False, loggers=given
+        )
+        ours.export(trace(failed(1, "bad"), load(2, "good")))
+        (bad,) = [s for s in exporter.get_finished_spans() if s.name == "import bad"]
+        assert len(bad.events) == (0 if given else 1)
+    (record,) = logs.get_finished_logs()
+    assert record.log_record.span_id == bad.context.span_id
+    assert record.log_record.event_name == "exception"
+    assert record.log_record.attributes["exception.type"] == "ImportError"
+    loggers.shutdown()
+
+
+def test_a_forked_worker_has_a_trace_of_its_own_and_a_link_to_its_master(memory):
+    """Whose root span may come much later, or never."""
+    provider, exporter = memory
+    _export(provider, load(1, "a"), host="node-1", pid=1, start=START)
+    (master,) = [s for s in exporter.get_finished_spans() if s.name == "python.startup"]
+    exporter.clear()
+    forked = {"host": "node-1", "pid": 2, "start": START + 5}
+    _export(provider, load(1, "a"), parent_trace={"pid": 1, "start": START}, **forked)
+    (worker,) = [s for s in exporter.get_finished_spans() if s.name == "python.startup"]
+    (link,) = worker.links
+    assert (link.context.trace_id, link.context.span_id) == (
+        master.context.trace_id,
+        master.context.span_id,
+    )
+    assert link.attributes["python.import.link"] == "forked_from"
+    assert worker.parent is None
+    assert worker.context.trace_id != master.context.trace_id

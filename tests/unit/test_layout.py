@@ -37,13 +37,16 @@ def test_wheel_holds_the_package_and_nothing_else() -> None:
     """Every source file of the work tree is shipped; tests, benchmarks and tools are not."""
     shipped = [name for name in _shipped() if "__pycache__" not in name]
     wanted = _files(ROOT / "src" / "importtrace", "importtrace")
-    wanted |= _files(ROOT / "examples" / "warmup_race", "importtrace/_examples/warmup_race")
+    for example in ("warmup_race", "classics"):
+        wanted |= _files(ROOT / "examples" / example, f"importtrace/_examples/{example}")
     package = {name for name in shipped if name.startswith("importtrace/")}
     assert wanted == package
     others = {name for name in shipped if not name.startswith("importtrace/")}
     scripts = {name for name in others if re.search(r"(bin|Scripts)/importtrace(\.exe)?$", name)}
     assert len(scripts) == 1
-    assert all(".dist-info/" in name for name in others - scripts)
+    beside = {"_importtrace_pytest.py"}  # what pytest loads
+    assert beside <= others
+    assert all(".dist-info/" in name for name in others - scripts - beside)
     assert "importtrace/py.typed" in package
 
 

@@ -15,6 +15,7 @@ from importtrace.analysis.kinds import (
     failed_there,
     half_built,
     loaded_again,
+    orphaned,
     partial_of,
     shadowed,
     swallowed_earlier,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 def explain(failure: "Failure", files: "Files") -> "Cause | None":
     """The cause of one failure; None if no import has anything to do with it."""
     for judge in (
+        _orphaned,
         _deadlock,
         _parent_gone,
         _stopped,
@@ -44,6 +46,28 @@ def explain(failure: "Failure", files: "Files") -> "Cause | None":
         if cause is not None:
             return finish(cause, failure, files)
     return None
+
+
+def _orphaned(failure: "Failure", files: "Files") -> "Cause | None":
+    """After a fork: the module was being built by a thread that is not in this process."""
+    orphans = failure.orphans
+    if failure.deadlock:  # with the dead thread's wait, which the detector still sees
+        module = failure.refused
+        return orphaned(failure, files, module) if module in orphans and module else None
+    asked = orphans.get(failure.name or "")
+    if failure.import_error and asked is not None and failure.message == asked["message"]:
+        return orphaned(failure, files, asked["module"])
+    if failure.missing is None or failure.missing[0] not in orphans:
+        return None
+    module, name = failure.missing
+    if find_open(failure, module) is not None:
+        return None  # somebody here is building it
+    found, line = lookup.would_bind(failure, files, module, name, orphans[module].get("line"))
+    if found in ("never", "passed"):
+        return None
+    if found == "unknown" and lookup.submodule(failure, files, module, name):
+        return None
+    return orphaned(failure, files, module, name, line)
 
 
 def _deadlock(failure: "Failure", files: "Files") -> "Cause | None":
@@ -201,6 +225,8 @@ def _machinery(failure: "Failure", files: "Files") -> "Cause | None":
         return None
     name = failure.name or failure.load
     if failure.stage == "create":
+        if (failure.message or "").endswith("does not support loading in subinterpreters"):
+            return None  # it is whole; its message says all there is
         library = lookup.library(failure.message)
         cause = new("native_library", failure, failure.load, library)
         what = f"the library {library} is missing" if library else "it could not be linked"

@@ -124,11 +124,13 @@ class Failure:
         "of_none",
         "open",
         "origin",
+        "orphans",
         "packages",
         "parent_failed",
         "parent_path",
         "path",
         "raised_in",
+        "refused",
         "same_file",
         "search_stopped",
         "stage",
@@ -168,6 +170,10 @@ class Failure:
             None  # the same failure of this load, earlier, in another thread
         )
         self.context: Earlier | None = None  # the failure it was raised from
+        # module -> {"module","thread","file","line","pid","message"}: its lock was held by another
+        # thread when this process was forked from `pid`, and nobody holds it here
+        self.orphans: dict[str, dict[str, Any]] = {}
+        self.refused: str | None = None  # the module whose lock a _DeadlockError is about
         self.waits: list[dict[str, Any]] = []
         self.twins: dict[str, str] = {}  # module -> another name of the same file
         self.same_file: dict[str, str] = {}  # loaded modules of one file, by two names

@@ -1,7 +1,5 @@
 """One builder for each kind of cause that more than one judge can come to. Pure and stdlib-free."""
 
-import itertools
-
 from importtrace.analysis import guards, lookup
 from importtrace.analysis.links import (
     cycle_across,
@@ -192,6 +190,8 @@ def absent(failure: "Failure", files: "Files", module: str, name: str) -> "Cause
         cause["hint"] = f"did you mean {near!r}?"
     elif dist:
         cause["hint"] = f"check which version of {dist[0]} has it"
+    elif any(one.file == file and one.module == "__main__" for one in failure.frames):
+        cause["hint"] = f"the script imports itself; if another {module} was meant, rename {file}"
     return cause
 
 
@@ -202,7 +202,8 @@ def loaded_again(failure: "Failure", files: "Files") -> "Cause | None":
     """
     main = failure.files.get("__main__")
     frames = failure.frames
-    for asking, asked in itertools.pairwise(frames):
+    # not itertools.pairwise: even a built-in module would be new in the program's sys.modules
+    for asking, asked in zip(frames, frames[1:], strict=False):  # noqa: RUF007
         if not asked.body or asked.file != main or asked.module == "__main__":
             continue
         source = files.source(asking.file)
@@ -282,4 +283,44 @@ def swallowed_earlier(failure: "Failure", module: str | None, found: "guards.Swa
         f"({reason(found.earlier)}), and that failure was caught{at}"
     )
     cause["hint"] = mend(found.earlier)
+    return cause
+
+
+def orphaned(
+    failure: "Failure",
+    files: "Files",
+    module: str,
+    name: str | None = None,
+    line: int | None = None,
+) -> "Cause":
+    """The module's builder stayed behind in the process that this one was forked from.
+
+    `name` was missing from the half-built module, which would have bound it at `line`.
+    """
+    cause = new("orphaned_lock", failure, module, name)
+    if not failure.type:
+        del cause["root"]  # an import that hangs: nothing was raised
+    orphan = failure.orphans[module]
+    held: dict[str, Any] = {"thread": orphan["thread"], "module": module}
+    stood = ""
+    if orphan.get("line"):
+        held.update(file=orphan["file"], line=orphan["line"])
+        stood = f" (at {orphan['file']}, line {orphan['line']})"
+    cause["partial"] = {"module": module, "held_by": held}
+    if module in failure.bound:
+        cause["partial"]["bound_names"] = list(failure.bound[module])
+    file = failure.files.get(module)
+    if line and file:
+        cause["bound_at"] = {"file": file, "line": line}
+    if failure.waits:
+        cause["waits"] = list(failure.waits)
+    forked = (
+        f"{who(orphan['thread'])} was importing it{stood} in process {orphan['pid']} when this process "
+        "was forked from that one, and does not exist here"
+    )
+    if name is None:
+        cause["summary"] = f"the import of {module} can never finish in this process: {forked}"
+    else:
+        cause["summary"] = f"{module} stays half-built in this process, without {name!r}: {forked}"
+    cause["hint"] = f"import {module} before forking, or start the process by spawn or forkserver"
     return cause

@@ -60,6 +60,7 @@ def _deliver(trace: "Trace", config: "Config", at_exit: bool) -> None:
     key = (os.getpid(), trace.start_ns)
     first = key not in _told
     told = _told.setdefault(key, set())
+    trace = _placed(trace)
     if config.redact:  # before anything else; if it fails, nothing leaves
         from importtrace.exporters.redact import redact
 
@@ -67,9 +68,9 @@ def _deliver(trace: "Trace", config: "Config", at_exit: bool) -> None:
     if config.file is not None:
         _guarded("trace file", _write_file, trace, config)
     if config.log != "off":
-        _guarded("log", _log, trace, config, told)
+        _guarded("log", _log, trace, config, told, first)
     if first and config.spans != "off":
-        _guarded("spans", _send_spans, trace, config, at_exit)
+        _guarded("spans", _send, trace, config, at_exit)
     if at_exit and "importtrace.exporters.child" in sys.modules:
         from importtrace.exporters.child import finish
 
@@ -83,40 +84,112 @@ def _write_file(trace: "Trace", config: "Config") -> None:
     _export(FileExporter(config.file), trace, config)
 
 
-def _log(trace: "Trace", config: "Config", told: "set[tuple[Any, ...]]") -> None:
+def _placed(trace: "Trace") -> "Trace":
+    """With what is known of where it ran; the header is the snapshot's, which others may hold."""
+    header = dict(trace.header)
+    try:
+        from importtrace.exporters.propagation import as_given
+        from importtrace.exporters.whereabouts import describe
+        from importtrace.records import Trace
+
+        for key, value in describe(as_given(os.environ)).items():
+            header.setdefault(key, value)
+        return Trace(header=header, records=trace.records, problems=trace.problems)
+    except Exception:  # it explains and is sent without
+        return trace
+
+
+def _log(trace: "Trace", config: "Config", told: "set[tuple[Any, ...]]", first: bool) -> None:
     from importtrace.exporters.log import LogExporter
 
     debug = config.log == "debug"
-    _export(LogExporter(debug=debug, long_wait_ms=config.long_wait_ms, told=told), trace, config)
+    correlate = None
+    try:
+        if config.spans != "off" and _spans_wanted(config):
+            from importtrace.exporters.correlation import Correlation
+
+            correlate = Correlation(
+                trace, max_spans=config.max_spans, long_wait_ms=config.long_wait_ms, new=first
+            )
+    except Exception:  # a line without ids is better than none
+        pass
+    _export(
+        LogExporter(debug=debug, long_wait_ms=config.long_wait_ms, told=told, correlate=correlate),
+        trace,
+        config,
+    )
 
 
-def _send_spans(trace: "Trace", config: "Config", at_exit: bool) -> None:
+def _spans_wanted(config: "Config") -> bool:
+    """Whether spans are sent, with ids of ours."""
     from importtrace.exporters.environment import otlp_wanted
 
     provider = _application_provider()
-    limits = {"max_spans": config.max_spans, "long_wait_ms": config.long_wait_ms}
     if provider is not None and not _is_shut_down(provider):
-        from importtrace.exporters.opentelemetry import ProviderExporter
+        return type(getattr(provider, "id_generator", None)).__name__ == "RandomIdGenerator"
+    return otlp_wanted(config.spans, os.environ)
 
-        timeout_s = config.export_timeout_s
-        _export(
-            ProviderExporter(provider, os.environ, timeout_s=timeout_s, **limits), trace, config
-        )
-    elif otlp_wanted(config.spans, os.environ):
-        from importtrace.exporters.child import ChildExporter
 
-        child = ChildExporter(timeout_s=config.export_timeout_s, **limits)
-        if at_exit:
-            _export(child, trace, config)
-        else:
-            child.export_in_background(trace)
-    elif provider is not None:
+def _send(trace: "Trace", config: "Config", at_exit: bool) -> None:
+    """Spans and metrics: through the application's providers, and by a child process where it has
+    none and OTLP is configured."""
+    from importtrace.exporters.environment import metrics_wanted, otlp_wanted
+
+    provider = _application_provider()
+    usable = provider is not None and not _is_shut_down(provider)
+    if usable:
+        _guarded("spans", _through_provider, provider, trace, config)
+    spans = not usable and otlp_wanted(config.spans, os.environ)
+    if provider is not None and not usable and not spans:
         from importtrace.config import warn
 
         warn(
             "spans not sent: the program ended, and the application's TracerProvider is shut down; "
             "call importtrace.mark_ready() as soon as the program has started"
         )
+    meters = _provider("opentelemetry.metrics._internal", "_METER_PROVIDER")
+    metrics = meters is None and metrics_wanted(config.spans, os.environ)
+    if meters is not None:
+        _guarded("metrics", _through_meters, meters, trace)
+    if not spans and not metrics:
+        return
+    from importtrace.exporters.child import ChildExporter
+
+    child = ChildExporter(
+        timeout_s=config.export_timeout_s,
+        max_spans=config.max_spans,
+        long_wait_ms=config.long_wait_ms,
+        spans=spans,
+        metrics=metrics,
+    )
+    if at_exit:
+        _export(child, trace, config)
+    else:
+        child.export_in_background(trace)
+
+
+def _through_provider(provider: "Any", trace: "Trace", config: "Config") -> None:
+    from importtrace.exporters.environment import exception_signals
+    from importtrace.exporters.opentelemetry import ProviderExporter
+
+    events, logs = exception_signals(os.environ)
+    exporter = ProviderExporter(
+        provider,
+        max_spans=config.max_spans,
+        long_wait_ms=config.long_wait_ms,
+        timeout_s=config.export_timeout_s,
+        exceptions=events,
+        loggers=_provider("opentelemetry._logs._internal", "_LOGGER_PROVIDER") if logs else None,
+    )
+    _export(exporter, trace, config)
+
+
+def _through_meters(provider: "Any", trace: "Trace") -> None:
+    """The application's reader collects them when it is time; nothing is flushed."""
+    from importtrace.exporters.metrics import measure
+    from importtrace.exporters.opentelemetry import SCOPE, version
+
+    measure(provider.get_meter(SCOPE, version() or ""), trace)
 
 
 def _export(exporter: "Exporter", trace: "Trace", config: "Config") -> None:
@@ -143,9 +216,12 @@ def _guarded(what: str, call: "Callable[..., None]", *arguments: "Any") -> None:
 
 def _application_provider() -> "Any":
     """The TracerProvider that the application has set, or None. Loads nothing."""
-    module = sys.modules.get("opentelemetry.trace")
-    # get_tracer_provider() would load and set one where OTEL_PYTHON_TRACER_PROVIDER names one
-    return getattr(module, "_TRACER_PROVIDER", None)
+    return _provider("opentelemetry.trace", "_TRACER_PROVIDER")
+
+
+def _provider(module: str, name: str) -> "Any":
+    # get_tracer_provider() and its like would load and set one where OTEL_PYTHON_* names one
+    return getattr(sys.modules.get(module), name, None)
 
 
 def _is_shut_down(provider: "Any") -> bool:

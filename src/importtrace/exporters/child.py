@@ -1,4 +1,4 @@
-"""Hands a trace to a child process that sends it (``ship``), and reaps that child.
+"""Hands a trace to a child process that sends it (``sender``), and reaps that child.
 
 At the ready mark nothing waits: a thread feeds and reaps the child. A live thread makes ``os.fork``
 warn (3.12+), so it leaves before a fork and goes on after it. At exit the child is waited for,
@@ -28,19 +28,29 @@ _PIPE = 1 << 16
 _BOOT = (
     "import json, sys; "
     "sys.path += [p for p in json.loads(sys.argv[1]) if p not in sys.path]; "
-    "from importtrace.exporters.ship import main; main()"
+    "from importtrace.exporters.sender import main; main()"
 )
 
 
 class ChildExporter:
-    """One trace to one child."""
+    """One trace to one child, which sends its spans, its metrics or both."""
 
-    def __init__(self, *, max_spans: int, long_wait_ms: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        max_spans: int,
+        long_wait_ms: int,
+        timeout_s: float,
+        spans: bool = True,
+        metrics: bool = False,
+    ) -> None:
         self.loss: str | None = None
         self._settings = {
             "max_spans": max_spans,
             "long_wait_ms": long_wait_ms,
             "timeout_s": timeout_s,
+            "spans": spans,
+            "metrics": metrics,
         }
         self._limit_s = timeout_s + GRACE_S
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,8 +60,11 @@ class ChildExporter:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
-    def export(self, trace: Trace) -> None:
-        """Start the child; ``loss`` says why it could not be started."""
+    def export(self, trace: Trace, *, waited_for: bool = True) -> None:
+        """Start the child; ``loss`` says why it could not be started.
+
+        While the program waits for it, it gives up soon where nobody takes its connection.
+        """
         python = _interpreter()
         if python is None:
             self.loss = (
@@ -60,7 +73,9 @@ class ChildExporter:
             )
             return
         text = tracefile.dumps(trace).encode("utf-8", "surrogateescape")
-        settings = json.dumps({**self._settings, "bytes": len(text)}).encode()
+        settings = json.dumps(
+            {**self._settings, "waited_for": waited_for, "bytes": len(text)}
+        ).encode()
         self._payload = memoryview(settings + b"\n" + text)
         self._deadline = time.monotonic() + self._limit_s
         try:
@@ -81,7 +96,7 @@ class ChildExporter:
 
     def export_in_background(self, trace: Trace) -> None:
         """As ``export``, with a thread that feeds and reaps the child; ``finish`` waits for it."""
-        self.export(trace)
+        self.export(trace, waited_for=False)
         _watch_forks()
         _running.append(self)
         self.resume()

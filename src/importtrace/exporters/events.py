@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from importtrace.exporters.summary import failures, summarize, unhandled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from importtrace.records import ImportRecord, Trace
+
+    Correlate = Callable[[ImportRecord | None], dict[str, str]]
 
 FAILED = "import.failed"
 FAILED_HANDLED = "import.failed_handled"
@@ -40,20 +42,29 @@ class Event(NamedTuple):
         return self.name, self.fields.get("module_name"), self.at_ns
 
 
-def events(trace: Trace, *, debug: bool, long_wait_ms: int) -> list[Event]:
+def events(
+    trace: Trace, *, debug: bool, long_wait_ms: int, correlate: Correlate | None = None
+) -> list[Event]:
     """What there is to say of a trace: what happened, in order, then the summary.
 
     Of what is still under way, nothing: a later snapshot of the same process will tell.
+    ``correlate`` gives the fields that name a record's span, or (None) that of the whole start-up.
     """
-    return [*_happenings(trace.records, debug, long_wait_ms), _summary(trace)]
+    correlate = correlate or _uncorrelated
+    happenings = _happenings(trace.records, debug, long_wait_ms, correlate)
+    return [*happenings, _summary(trace, correlate(None))]
+
+
+def _uncorrelated(record: ImportRecord | None) -> dict[str, str]:
+    return {}
 
 
 def _happenings(
-    records: tuple[ImportRecord, ...], debug: bool, long_wait_ms: int
+    records: tuple[ImportRecord, ...], debug: bool, long_wait_ms: int, correlate: Correlate
 ) -> Iterator[Event]:
     explained = {record.id for record in failures(records)}
     for record in records:
-        where = _where(record)
+        where = _where(record) | correlate(record)
         if (record.wait_ns or 0) >= max(1, long_wait_ms * 1_000_000):
             yield Event("warning", LONG_WAIT, where | _waited(record), record.start_ns)
         if record.id in explained:
@@ -123,7 +134,7 @@ def _loaded(record: ImportRecord) -> dict[str, Any]:
     )
 
 
-def _summary(trace: Trace) -> Event:
+def _summary(trace: Trace, correlation: dict[str, str]) -> Event:
     figures = summarize(trace)
     header = trace.header
     fields = _present(
@@ -146,7 +157,7 @@ def _summary(trace: Trace) -> Event:
         mode=header.get("mode"),
         not_observed=header.get("not_observed") or None,
     )
-    return Event("info", STARTUP, fields)
+    return Event("info", STARTUP, fields | correlation)
 
 
 def _ms(nanoseconds: int | None) -> float | None:

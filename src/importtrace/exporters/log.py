@@ -16,6 +16,7 @@ from importtrace.exporters.events import Event, events
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from importtrace.exporters.correlation import Correlation
     from importtrace.records import Trace
 
 LOGGER = "importtrace"
@@ -25,15 +26,26 @@ class LogExporter:
     """A trace's events, but those in ``told``: it adds the keys of those it tells."""
 
     def __init__(
-        self, *, debug: bool, long_wait_ms: int, told: set[tuple[Any, ...]] | None = None
+        self,
+        *,
+        debug: bool,
+        long_wait_ms: int,
+        told: set[tuple[Any, ...]] | None = None,
+        correlate: Correlation | None = None,
     ) -> None:
         self.loss: str | None = None
         self._debug = debug
         self._long_wait_ms = long_wait_ms
         self._told = set() if told is None else told
+        self._correlate = correlate
 
     def export(self, trace: Trace) -> None:
-        found = events(trace, debug=self._debug, long_wait_ms=self._long_wait_ms)
+        found = events(
+            trace,
+            debug=self._debug,
+            long_wait_ms=self._long_wait_ms,
+            correlate=self._correlate.of if self._correlate is not None else None,
+        )
         new = [event for event in found if event.key not in self._told]
         self._told.update(event.key for event in new)
         self._emit(new, base={"pid": trace.header.get("pid")})

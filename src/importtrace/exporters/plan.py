@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from importtrace.exporters.ids import forked_from, root_id, span_ids
 from importtrace.exporters.summary import end_ns, summarize, unhandled
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Attributes = dict[str, Any]
 ROOT_NAME = "python.startup"
 _MAX_BOUND_NAMES = 100
+_INT64 = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +32,22 @@ class PlannedSpan:
     """Times are nanoseconds since the epoch.
 
     ``id`` is the record's, None for the root; ``parent`` is an ``id``. ``link`` is the id of the
-    load that a request met and what it was to it (``waited_for`` or ``built_by``). ``exception``
-    are the attributes of an exception event at the end; ``error`` is the description of status
-    ERROR, None where the status stays unset.
+    load that a request met and what it was to it (``waited_for`` or ``built_by``); ``forked_from`` is
+    trace and span of the process that this one was forked from. ``exception``
+    are the attributes of the exception at the end; ``error`` is the description of status ERROR,
+    None where the status stays unset. ``finished`` is False while the load still ran.
     """
 
     id: int | None
     parent: int | None
+    span_id: int
     name: str
     start_ns: int
     end_ns: int
     attributes: Attributes
+    finished: bool = True
     link: tuple[int, str] | None = None
+    forked_from: tuple[int, int] | None = None
     exception: Attributes | None = None
     error: str | None = None
 
@@ -49,8 +55,8 @@ class PlannedSpan:
 def plan(trace: Trace, *, max_spans: int, long_wait_ms: int) -> list[PlannedSpan]:
     """At most ``max_spans`` spans, the root included and never folded."""
     long_wait_ns = max(1, long_wait_ms * 1_000_000)
-    worth = [record for record in trace.records if _worth_seeing(record, long_wait_ns)]
-    kept = _within_budget(worth, max_spans - 1)
+    worth, kept = _worth_and_kept(trace, max_spans, long_wait_ns)
+    ids = span_ids(trace.header, trace.records)
     anchors: dict[int, int | None] = {}
     folded: dict[int | None, list[int]] = {}
     for record in trace.records:
@@ -65,13 +71,27 @@ def plan(trace: Trace, *, max_spans: int, long_wait_ms: int) -> list[PlannedSpan
     for record in worth:
         if record.id in kept:
             parent = None if record.parent is None else anchors.get(record.parent)
-            spans.append(_span(record, parent, trace, kept, long_wait_ns))
+            spans.append(_span(record, ids[record.id], parent, trace, kept, long_wait_ns))
     for span in spans:
         if span.id in folded:
             count, self_ns = folded[span.id]
             span.attributes["python.import.folded.count"] = count
             span.attributes["python.import.folded.self_ms"] = _ms(self_ns)
     return spans
+
+
+def kept_ids(trace: Trace, *, max_spans: int, long_wait_ms: int) -> dict[int, int]:
+    """Record id -> span id, of the records that become spans."""
+    _, kept = _worth_and_kept(trace, max_spans, max(1, long_wait_ms * 1_000_000))
+    ids = span_ids(trace.header, trace.records)
+    return {record: span for record, span in ids.items() if record in kept}
+
+
+def _worth_and_kept(
+    trace: Trace, max_spans: int, long_wait_ns: int
+) -> tuple[list[ImportRecord], set[int]]:
+    worth = [record for record in trace.records if _worth_seeing(record, long_wait_ns)]
+    return worth, _within_budget(worth, max_spans - 1)
 
 
 def _worth_seeing(record: ImportRecord, long_wait_ns: int) -> bool:
@@ -121,21 +141,29 @@ def _root(trace: Trace, folded: int) -> PlannedSpan:
             "python.startup.ready_by": figures.ready_by,
             "python.startup.mode": header.get("mode"),
             "python.import.dropped": figures.dropped,
+            "python.import.unreadable": len(trace.problems) or None,
             "python.import.folded.total": folded,
         }
     )
     return PlannedSpan(
         id=None,
         parent=None,
+        span_id=root_id(header),
         name=ROOT_NAME,
-        start_ns=trace.start_ns,
-        end_ns=trace.start_ns + end_ns(trace),
+        start_ns=_instant(trace.start_ns),
+        end_ns=_instant(trace.start_ns + max(0, end_ns(trace))),
         attributes=attributes,
+        forked_from=forked_from(header),
     )
 
 
 def _span(
-    record: ImportRecord, parent: int | None, trace: Trace, kept: set[int], long_wait_ns: int
+    record: ImportRecord,
+    span_id: int,
+    parent: int | None,
+    trace: Trace,
+    kept: set[int],
+    long_wait_ns: int,
 ) -> PlannedSpan:
     start = trace.start_ns + record.start_ns
     attributes = _attributes(record)
@@ -166,9 +194,11 @@ def _span(
     return PlannedSpan(
         id=record.id,
         parent=parent,
+        span_id=span_id,
+        finished=record.duration_ns is not None,
         name=_valid(f"{verb} {record.module}"),
-        start_ns=start,
-        end_ns=end,
+        start_ns=_instant(start),
+        end_ns=_instant(max(start, end)),
         attributes=attributes,
         link=link,
         exception=exception,
@@ -216,6 +246,10 @@ def _attributes(record: ImportRecord) -> Attributes:
     )
 
 
+def _instant(nanoseconds: int) -> int:
+    return min(max(0, nanoseconds), _INT64 - 1)
+
+
 def _json(value: object) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
@@ -233,6 +267,8 @@ def _valid(value: Any) -> Any:
     # a path that is no UTF-8 (surrogates) would make the encoder refuse the whole batch
     if isinstance(value, list):
         return [_valid(item) for item in value]
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return str(value)  # likewise; only a damaged or hostile trace file holds one
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "replace").decode("utf-8")
     return value

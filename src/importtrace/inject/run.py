@@ -54,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--file", metavar="FILE", help="where the trace goes; {pid} is filled in"
     )
+    parser.add_argument(
+        "--spool", metavar="DIR", help="write every import into a file there as it happens"
+    )
     for option, (setting, metavar, text) in _OPTIONS.items():
         parser.add_argument(option, dest=setting, metavar=metavar, help=text)
     parser.add_argument("--python", metavar="EXE", help="the interpreter of SCRIPT, -m or -c")
@@ -93,6 +96,8 @@ def environ(options: argparse.Namespace, inherited: Mapping[str, str]) -> dict[s
     if options.file:
         # absolute: the program may change its directory
         out["IMPORTTRACE_FILE"] = os.path.abspath(options.file)
+    if options.spool:
+        out["IMPORTTRACE_SPOOL"] = os.path.abspath(options.spool)
     out.pop(OWNER, None)
     if os.name != "nt":
         out[OWNER] = str(os.getpid())  # exec keeps the pid

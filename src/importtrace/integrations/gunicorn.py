@@ -6,30 +6,25 @@ application is loaded and the ``post_worker_init`` hook has run. A wrapper there
 happens before the fork, and the mark says that this worker is ready.
 """
 
-from __future__ import annotations
+from importtrace.integrations._wrap import when_called
 
-from typing import TYPE_CHECKING, Any
-
-from importtrace.integrations._wrap import wrap_method
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from typing import Any
 
 
-def patch(module: ModuleType, mark_ready: Callable[[str], object]) -> Callable[[], None]:
+def patch(
+    module: "Any", mark_ready: "Callable[[str], object]", load: "Callable[[str], Any]" = __import__
+) -> "Callable[[], None]":
     """Follow ``Worker.notify`` of ``gunicorn.workers.base``; returns the undo.
 
     The wrapper goes by itself once it has marked the worker: notify is called for ever.
     """
-
-    def notify(
-        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        if instance.booted:
-            undo()
-            mark_ready("gunicorn")
-        return wrapped(*args, **kwargs)
-
-    undo = wrap_method(module.Worker, "notify", notify)
-    return undo
+    return when_called(
+        module.Worker,
+        "notify",
+        lambda: mark_ready("gunicorn"),
+        load,
+        reached=lambda worker, args: worker.booted,
+    )

@@ -4,31 +4,23 @@ With ``--workers`` and ``--reload`` the servers are child processes, started afr
 mark of its own. The supervising process serves nothing and is never ready.
 """
 
-from __future__ import annotations
+from importtrace.integrations._wrap import when_returned
 
-from typing import TYPE_CHECKING, Any
-
-from importtrace.integrations._wrap import wrap_method
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from typing import Any
 
 
-def patch(module: ModuleType, mark_ready: Callable[[str], object]) -> Callable[[], None]:
+def patch(
+    module: "Any", mark_ready: "Callable[[str], object]", load: "Callable[[str], Any]" = __import__
+) -> "Callable[[], None]":
     """Follow ``Server.startup`` of ``uvicorn.server``; returns the undo."""
-
-    async def startup(
-        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        try:
-            result = await wrapped(*args, **kwargs)
-        except BaseException as error:  # a traceback without this frame, as without us
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if instance.started:  # it also returns, in some versions, when the lifespan failed
-            mark_ready("uvicorn")
-        return result
-
-    return wrap_method(module.Server, "startup", startup)
+    return when_returned(
+        module.Server,
+        "startup",
+        lambda: mark_ready("uvicorn"),
+        load,
+        # it also returns, in some versions, when the lifespan failed
+        reached=lambda server, args: server.started,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from importtrace.reports import stalls, standing
 from importtrace.reports.terminal import BOLD, RED, WIDTH, Paint, fit, plain, wrapped
 from importtrace.reports.text import error_text, milliseconds, thread_name
 
@@ -42,6 +43,14 @@ def _lines(trace: Trace, name: str, paint: Paint, everything: bool) -> Iterator[
     yield paint(fit(f"{plain(name)}: {_verdict(trace, len(known), len(shown))}", WIDTH), BOLD)
     for problem in trace.problems[:5]:
         yield f"  damaged: {plain(problem)}"
+    stood = list(standing.lines(trace, paint))
+    if stood:
+        yield ""
+        yield from stood
+    hung = list(stalls.lines(trace, paint))
+    if hung:
+        yield ""
+        yield from hung
     for number, (record, cause) in enumerate(shown, start=1):
         yield ""
         if record is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from importtrace.analysis import tree
+from importtrace.reports import standing
 
 if TYPE_CHECKING:
     from importtrace.records import ImportRecord, Trace
@@ -63,6 +64,7 @@ def figures(trace: Trace, name: str) -> dict[str, Any]:
             if record.wait_ns or record.outcome == "partial"
         ],
         "failures": [record.to_dict() for record in trace.records if record.outcome == "failed"],
+        "standing": [[record.to_dict() for record in chain] for chain in standing.standing(trace)],
     }
 
 

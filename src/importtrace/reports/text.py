@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from importtrace.analysis import tree
+from importtrace.reports import standing
 from importtrace.reports.terminal import (
     BOLD,
     DIM,
@@ -41,6 +42,7 @@ def report(trace: Trace, name: str, *, colour: bool = False, everything: bool = 
     paint = Paint(colour)
     sections = [
         _head(trace, figures, name, paint),
+        standing.lines(trace, paint),
         _failures(trace, name, paint),
         _unfinished(trace, paint),
         _slowest(figures, paint, everything),
@@ -106,6 +108,8 @@ def _end(header: dict[str, Any]) -> str:
     return {
         "exit": "then the process ended; nothing said that it was ready",
         "snapshot": "so far; the trace was taken before the program was ready",
+        "died": "then the process died; nothing said that it was ready",
+        "running": "so far; the process still runs and is not ready",
     }.get(str(header.get("end")), "no ready mark")
 
 

@@ -8,6 +8,12 @@ Afterwards ``sys.path`` and ``sys.modules`` are as if this directory had not bee
 import os
 import sys
 
+# Another tool's sitecustomize may execute the next one on the path by itself: inside its own module (New
+# Relic's does, by load_module) or in a new one. Then `sitecustomize` in sys.modules is that tool's.
+_THEIRS = getattr(sys.modules.get("sitecustomize"), "__dict__", None) is not globals() or any(
+    not name.startswith("_") for name in globals() if name not in ("os", "sys")
+)
+
 
 def _step_aside():
     here = os.path.dirname(os.path.abspath(__file__))
@@ -21,11 +27,17 @@ def _step_aside():
         if os.path.normcase(os.path.abspath(sys.path[index])) == os.path.normcase(here):
             sys.path_importer_cache.pop(sys.path[index], None)
             del sys.path[index]
-    present = _is_present()
+    present, spec = _find()
     if starter is not None:
         starter.start()
     else:
         sys.stderr.write("importtrace: not started: %s is incomplete; install it again\n" % here)
+    if _THEIRS:
+        if spec is not None:
+            here = globals()
+            here["__file__"], here["__spec__"], here["__loader__"] = spec.origin, spec, spec.loader
+            exec(spec.loader.get_code("sitecustomize"), here)
+        return None
     this = sys.modules.pop("sitecustomize", None)
     if not present:
         # What `site` expects where there is none. Raised here, so that a search that would have
@@ -37,15 +49,16 @@ def _step_aside():
     return this
 
 
-def _is_present():
-    """False if the environment certainly has no sitecustomize of its own."""
+def _find():
+    """(False if the environment certainly has no sitecustomize of its own, its spec if known)."""
     for finder in sys.meta_path:
         try:
-            if finder.find_spec("sitecustomize", None) is not None:
-                return True
+            spec = finder.find_spec("sitecustomize", None)
+            if spec is not None:
+                return True, spec
         except Exception:  # an old finder, or a broken one: let the import say it
-            return True
-    return sys.version_info < (3,)  # Python 2 keeps its own finders elsewhere
+            return True, None
+    return sys.version_info < (3,), None  # Python 2 keeps its own finders elsewhere
 
 
 _step_aside()

@@ -1,0 +1,1 @@
+"""Plug-ins that register themselves when they are imported."""

@@ -1,0 +1,8 @@
+from hub import registry
+
+
+class Csv:
+    pass
+
+
+registry.register("csv", Csv)

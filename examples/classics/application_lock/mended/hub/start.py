@@ -1,0 +1,3 @@
+from hub import registry
+
+READER = registry.get("csv")

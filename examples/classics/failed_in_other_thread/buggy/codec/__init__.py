@@ -1,0 +1,1 @@
+"""Text to bytes and back, faster where the accelerator is installed."""

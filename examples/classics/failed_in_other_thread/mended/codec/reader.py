@@ -1,0 +1,1 @@
+from codec._chosen import decode

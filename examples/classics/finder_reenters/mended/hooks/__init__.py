@@ -1,0 +1,1 @@
+"""Counts the modules that are found; installed by importing ``hooks.counting``."""

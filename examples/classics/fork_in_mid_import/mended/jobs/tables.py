@@ -1,0 +1,3 @@
+from jobs import rates
+
+PRICE = 100 + rates.VAT

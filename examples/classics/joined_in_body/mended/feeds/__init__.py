@@ -1,0 +1,1 @@
+"""Price lists, read when the module is imported."""

@@ -1,0 +1,1 @@
+"""Uses api_client from two places."""

@@ -1,0 +1,3 @@
+"""A key-value store."""
+
+from store.backend import Backend

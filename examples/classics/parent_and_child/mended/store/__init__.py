@@ -1,0 +1,1 @@
+"""A key-value store. ``from store.backend import Backend``."""

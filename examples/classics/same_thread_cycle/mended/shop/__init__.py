@@ -1,0 +1,1 @@
+"""A shop: who buys (customers) and what they buy (orders)."""

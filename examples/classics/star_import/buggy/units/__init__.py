@@ -1,0 +1,3 @@
+"""Units of length, and the factors between them."""
+
+from .scale import *

@@ -1,0 +1,4 @@
+from .scale import *
+
+METRE = 1.0
+KILOMETRE = KILO * METRE

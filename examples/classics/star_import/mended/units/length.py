@@ -1,0 +1,5 @@
+from .scale import KILO
+
+METRE = 1.0
+KILOMETRE = KILO * METRE
+MILE = 1609.344 * METRE

@@ -1,0 +1,1 @@
+"""Orders, billing and stock; each is started by a module of its own."""

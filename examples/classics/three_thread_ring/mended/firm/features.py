@@ -1,0 +1,1 @@
+ON: set[str] = set()

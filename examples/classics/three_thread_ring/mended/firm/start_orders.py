@@ -1,0 +1,5 @@
+from firm import features
+
+features.ON.add("orders")
+
+from firm import orders

@@ -1,0 +1,5 @@
+from firm.types import Item, Order
+
+
+def reserve(order: Order) -> Item:
+    return Item(order)

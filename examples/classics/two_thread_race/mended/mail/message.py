@@ -1,0 +1,3 @@
+class Message:
+    def __init__(self, text: str) -> None:
+        self.text = text

@@ -1,0 +1,106 @@
+"""Our own modules that an import may need in its middle: there from `install()` on, run at first touch.
+
+A plain import of ours, while the program imports, is seen by the program: `sys.modules` grows in the
+middle of a loop over it, the program's finders are asked for our names, and the import locks are
+taken, of which one may be what hangs. So these modules are put into `sys.modules` empty. The first
+attribute that is missing runs the file, without the import system; then they are plain modules.
+"""
+
+import _thread
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from importtrace._recorder import ThreadState
+
+# They import only each other and what the interpreter has from the start.
+_PACKAGES = ("analysis",)
+_NAMES = (
+    "_failures",
+    "_facts",
+    "_frames",
+    "_files",
+    "analysis",
+    "analysis.facts",
+    "analysis.lookup",
+    "analysis.statements",
+    "analysis.guards",
+    "analysis.links",
+    "analysis.kinds",
+    "analysis.causes",
+    "analysis.render",
+)
+
+
+class Late(type(sys)):  # type: ignore[misc]  # mypy knows the type of modules only from `types`
+    """A module that has not run yet."""
+
+    def __getattr__(self, name: str) -> "Any":
+        if name.startswith("__"):  # somebody who looks at all modules
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        _run(self)
+        try:
+            return vars(self)[name]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+
+_running = _thread.RLock()
+_state: "Callable[[], ThreadState] | None" = None
+
+
+def place(state: "Callable[[], ThreadState]") -> None:
+    """Put them where an import finds them. `state` gives this thread's state: what they take is ours.
+
+    Does nothing where we come from a zip or a frozen program: they are then imported as they are used.
+    """
+    global _state
+    _state = state
+    package: Any = sys.modules["importtrace"]
+    loader = package.__spec__.loader
+    source = getattr(sys.modules.get("_frozen_importlib_external"), "SourceFileLoader", None)
+    if type(loader) is not source:
+        return
+    folder = package.__file__.removesuffix("__init__.py")
+    spec_type = type(package.__spec__)
+    for name in _NAMES:
+        full = "importtrace." + name
+        if full in sys.modules:
+            continue
+        is_package = name in _PACKAGES
+        path = folder + name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+        module = Late(full)
+        spec = spec_type(full, source(full, path), origin=path, is_package=is_package)
+        spec.has_location = True
+        names: Any = vars(module)
+        names.update(
+            __spec__=spec, __loader__=spec.loader, __file__=path, __package__=spec.parent
+        )
+        if is_package:
+            names["__path__"] = spec.submodule_search_locations = [path.removesuffix("/__init__.py")]
+        sys.modules[full] = module
+        parent, _, last = full.rpartition(".")
+        setattr(sys.modules[parent], last, module)
+
+
+def _run(module: "Late") -> None:
+    with _running:
+        if type(module) is not Late:
+            return  # another thread has been quicker
+        names: Any = vars(module)
+        if names.get("__running__"):
+            return  # it asks itself: what is missing is missing
+        names["__running__"] = True
+        state = _state() if _state is not None else None
+        if state is not None:
+            state.muted += 1
+        try:
+            exec(module.__spec__.loader.get_code(module.__name__), names)
+            module.__class__ = type(sys)  # type: ignore[assignment]  # from now on a plain module
+        finally:
+            del names["__running__"]
+            if state is not None:
+                state.muted -= 1

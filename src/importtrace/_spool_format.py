@@ -1,0 +1,64 @@
+"""Layout of a spool file; docs/spool.md describes it. Shared by the writer and the readers. Stdlib-free.
+
+A file is a head of one page, then records, in segments of 128 KiB. A record is a mark, the byte 255,
+which no UTF-8 holds, and a text without NUL; it ends at the next mark or NUL. The text is stored first
+and the mark last, so a record exists whole or not at all, whenever the process dies. A NUL where a mark
+should be ends what a segment holds so far. Records of different segments are ordered by the times in
+them.
+
+The text of a record: a letter, whole numbers with spaces between them, then strings, each after the
+character U+001F (`·` below). A load is named by its thread's serial number and its begin, `0 0` is none.
+
+    t serial ident · name                                     a thread
+    b serial begin, of parent serial begin, line flags · module · importer · file      a load begins
+    i serial begin, of parent serial begin, line flags · module      likewise, by its parent's body
+    s serial begin found body flags · origin · loader         it was found; its body starts
+    x serial begin, of failure serial begin, flags · type · message      it fails
+    e serial begin end                                        it is over, and nothing more is to be said
+    E serial begin end found body wait harmless flags, of holder serial begin
+        · module · origin · loader
+    r serial begin end wait, of parent serial begin, of met load serial begin, line deadlock owner
+        · module · importer · file
+    c serial begin · JSON                                     the cause of a failure
+    u serial begin                                            that failure left its thread
+    y at · reason                                             the ready mark
+    h at · JSON                                               an import that hangs; the last one of an `at` counts
+    z at · end · argv0 · why                                  the end of the process, or of tracing
+"""
+
+MAGIC = b"\x89importtrace-spool\r\n\x1a\n"  # 22 bytes: text and newline conversion show at once
+VERSION = 1
+
+PAGE = 4096
+SHIFT = 17
+SEGMENT = 1 << SHIFT
+MARK = 255
+SEPARATOR = "\x1f"
+MOST_BYTES = 256 << 20  # of a file
+LARGEST = SEGMENT - PAGE - 2  # what fits into any segment, the first one too
+
+# Offsets in the head; numbers are little-endian.
+AT_VERSION = 24  # 4 bytes
+AT_STATE = 28  # 0: the process has not said that it ended; 1: it has
+AT_FULL = 29  # 1: ordinary records no longer fitted; 2: no more ends of loads, either
+AT_LOCKED = 30  # 1: the process holds a shared flock() of the file
+AT_LOST = 32  # 8 bytes: records that did not fit
+AT_FULL_AT = 40  # 8: the time of that
+AT_PID = 48  # 8
+AT_BORN = 56  # 8: when the process started, in clock ticks since boot (0: not known)
+AT_PID_SPACE = 64  # 8: inode of its pid namespace (0: not known)
+AT_BOOT = 72  # 36: boot id of the kernel, ASCII (empty: not known)
+AT_NAME = 112  # 48: name that the file was created under
+AT_FACTS = 160  # 4: length of the facts, JSON, which follow
+MOST_FACTS = PAGE - AT_FACTS - 4
+
+# Flags of loads.
+IMPLIED, FROM_LIST, ADOPTED, RELOAD, COMPILED, FAILED, VOID = 1, 2, 4, 8, 16, 32, 64
+# Set by readers: its body was about to run; its parent's body asked for it.
+ENTERED, INSIDE = 128, 256
+# Flags of failures.
+HAS_MESSAGE, UNCAUGHT = 1, 2
+# `deadlock` of a request.
+DEADLOCKS = (None, "accepted", "raised")
+
+SUFFIX = ".spool"

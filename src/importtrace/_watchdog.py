@@ -1,0 +1,474 @@
+"""Notices an import that hangs, while it hangs.
+
+One thread of ours looks at the recorder every few moments; the import path knows nothing of it. It is
+started by `_thread`, so `threading` does not list it and nobody joins it, blocks every signal, so that
+none meant for the program is delivered to it, and ends before each fork and at the exit.
+
+A thread makes progress when it begins or ends a load or a wait, or a body starts. One that has an
+import open and made none for the stall time is reported, once, and again when it goes on.
+"""
+
+import _imp
+import _thread
+import sys
+from time import perf_counter_ns as clock
+
+from importtrace import _compat
+from importtrace.config import warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from importtrace._recorder import Load, Recorder, Request, ThreadState
+    from importtrace.config import Config
+
+# 3.13.0 counts the threads, to warn, after the hooks of a fork; later releases do so before.
+_COUNTS_LATE = sys.version_info[:2] == (3, 13)
+_STOP_S = 2.0  # how long a fork or the exit waits for our thread
+_MOST_STALLS = 100
+
+
+class Stall:
+    """One thread's import that makes no progress: `subject` is the load or the request it is about.
+
+    Without a thread it is about the global import lock, held by somebody who is importing nothing.
+    """
+
+    __slots__ = ("data", "progress", "since", "state", "subject")
+
+    def __init__(
+        self, state: "ThreadState | None", subject: "Load | Request | None", since: int
+    ) -> None:
+        self.state = state
+        self.subject = subject
+        self.since = since  # clock() of the last progress
+        self.progress: Any = None
+        self.data: dict[str, Any] = {}  # the report
+
+
+class _Life:
+    """One thread, from start to stop."""
+
+    __slots__ = ("done", "native", "over", "wake")
+
+    def __init__(self, lock: "Callable[[], Any]") -> None:
+        self.wake = lock()
+        self.done = lock()
+        self.wake.acquire()
+        self.done.acquire()
+        self.over = False
+        self.native = ""
+
+
+class _Later:
+    """Stands for the recorder's thread-local storage until it is asked for a thread's state."""
+
+    __slots__ = ("_watchdog",)
+
+    def __init__(self, watchdog: "Watchdog") -> None:
+        self._watchdog = watchdog
+
+    @property
+    def state(self) -> "Any":
+        local = self._watchdog.started_later()
+        self._watchdog.start()
+        return local.state  # AttributeError for a thread that is new, as without this
+
+
+class Watchdog:
+    """`report(new, ended)` is called on our thread with what has stalled since, and what goes on."""
+
+    def __init__(
+        self,
+        recorder: "Recorder",
+        stall_s: float,
+        report: "Callable[[list[Stall], list[Stall]], object]",
+        broken: "Callable[[BaseException], object]",
+    ) -> None:
+        self._recorder = recorder
+        self._stall_ns = int(stall_s * 1e9)
+        self._report = report
+        self._broken = broken
+        self._interval_s = min(max(stall_s / 4, 0.02), 2.5)
+        self._life: _Life | None = None
+        self._later: Any = None
+        self.ready_at = 0  # loads that were open then, a server's for instance, may last
+        self.stalls: list[Stall] = []
+        self._forget()
+
+    def _forget(self) -> None:
+        self._watched = 0  # ns; a process that was stopped, or a suspended machine, does not hang
+        self._looked_at = clock()
+        self._read = 0  # of the log
+        self._latest: dict[int, int] = {}  # thread serial -> end of its last record
+        self._marks: dict[int, tuple[Any, int]] = {}  # serial -> (what it is at, watched by then)
+        self._current: dict[int, Stall] = {}  # by serial; 0 is the import lock's
+        self._lock_since = self._lock_at = self._lock_records = 0
+        # in a forked process: the idents that wait for a lock that nobody holds; called after a look
+        self.hopeless: Callable[[], dict[int, int]] | None = None
+        self.after_look: Callable[[], None] | None = None
+
+    # the thread ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Does nothing where it runs, is turned off, or where no real thread is to be had."""
+        if self._life is not None or not self._stall_ns:
+            return
+        start, lock = native("start_new_thread"), native("allocate_lock")
+        if start is None or lock is None:
+            return  # a greenlet would sleep whenever the program does
+        life = _Life(lock)
+        self._looked_at = clock()
+        try:
+            start(self._run, (life,))
+        except RuntimeError:  # no thread to be had, or the interpreter is shutting down
+            return
+        self._life = life
+
+    def start_with_next_import(self) -> None:
+        """As `start`, once a thread begins an import of its own."""
+        if self._life is None and self._stall_ns and self._later is None:
+            self._later = self._recorder.local
+            self._recorder.local = _Later(self)
+
+    def started_later(self) -> "Any":
+        """That moment: the recorder's thread-local storage goes back where it was."""
+        local, self._later = self._later, None
+        if local is not None:
+            self._recorder.local = local
+        return self._recorder.local
+
+    def stop(self) -> bool:
+        """End the thread, also for the system, which counts the threads at a fork. Bounded.
+
+        True where it ran, and is over.
+        """
+        self.started_later()
+        life, self._life = self._life, None
+        if life is None:
+            return False
+        life.over = True
+        _release(life.wake)
+        if life.native and life.native == _native_id():
+            return False  # it is this one, that forks in the program's own log handler
+        if not life.done.acquire(timeout=_STOP_S):
+            return False
+        for turn in range(1000):
+            if not _exists(life.native):
+                break
+            life.done.acquire(timeout=0.00002 if turn < 50 else 0.001)  # it is taken: this sleeps
+        return True
+
+    def wake(self) -> None:
+        """Look now: somebody is about to wait for what can never come."""
+        life = self._life
+        if life is not None:
+            _release(life.wake)
+
+    def _run(self, life: "_Life") -> None:
+        try:
+            _block_signals()
+            life.native = _native_id()
+            while not life.over:
+                if life.wake.acquire(timeout=self._interval_s) and not life.over:
+                    life.wake.acquire(timeout=0.05)  # that somebody is waiting by then
+                if life.over or self._recorder.off:
+                    break
+                self.look()
+        except BaseException as error:
+            if not life.over:
+                self._broken(error)
+        finally:
+            life.done.release()
+
+    def restart_in_child(self) -> None:
+        """After a fork: our thread stayed in the parent, and so did what it was watching."""
+        self._life = None
+        self.stalls = []
+        self.ready_at = 0
+        self._forget()
+
+    # looking -------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Compare with the last look. On our thread, and at the end on the one that stops it."""
+        now = clock()
+        passed = min(now - self._looked_at, int(self._interval_s * 2e9))
+        self._watched += passed
+        self._looked_at = now
+        self._read_log()
+        new: list[Stall] = []
+        ended: list[Stall] = []
+        hopeless = self.hopeless() if self.hopeless is not None else {}
+        seen = set()
+        for state in list(self._recorder.threads.values()):
+            seen.add(state.serial)
+            subject, since = self._at(state)
+            known = self._current.get(state.serial)
+            progress = (id(subject), since, state.dropped)
+            if known is not None and known.progress != progress:
+                ended.append(self._current.pop(state.serial))
+                known = None
+            if subject is None:
+                self._marks.pop(state.serial, None)
+                continue
+            mark = self._marks.get(state.serial)
+            if mark is None or mark[0] != progress:
+                began = self._watched - min(now - since, passed)
+                mark = self._marks[state.serial] = progress, began
+            late = self._watched - mark[1] >= self._stall_ns or state.ident in hopeless
+            if known is None and late:
+                stall = Stall(state, subject, since)
+                stall.progress = progress
+                self._current[state.serial] = stall
+                new.append(stall)
+        for serial in [one for one in self._current if one and one not in seen]:
+            ended.append(self._current.pop(serial))
+        self._import_lock(now, new, ended)
+        if new or ended:
+            self.stalls += new[: max(0, _MOST_STALLS - len(self.stalls))]
+            self._report(new, ended)
+        if self.after_look is not None:
+            self.after_look()
+
+    def _at(self, state: "ThreadState") -> "tuple[Load | Request | None, int]":
+        """What a thread is at, and when it last made progress."""
+        if state.muted:
+            return None, 0
+        waiting = state.waiting
+        if waiting is not None:
+            return waiting, waiting.begin
+        for load in reversed(list(state.stack)):
+            if load.end:
+                continue
+            if load.begin < self.ready_at:
+                return None, 0
+            return load, max(load.begin, load.body, self._latest.get(state.serial, 0))
+        return None, 0
+
+    def _read_log(self) -> None:
+        log = self._recorder.log
+        if len(log) < self._read:
+            self._read = 0
+        # (a slice of a list is one step, whatever other threads append meanwhile)
+        for record in log[self._read :]:
+            self._latest[record.thread.serial] = record.end or record.begin
+            self._read += 1
+
+    def _import_lock(self, now: int, new: "list[Stall]", ended: "list[Stall]") -> None:
+        """The global import lock, held on and on while nobody's load says why: a finder that was asked
+        by `importlib.util.find_spec`, say."""
+        known = self._current.get(0)
+        # nobody can begin a load while it is held: where one was, it was given back in between
+        records = self._read + self._recorder.dropped
+        if not _imp.lock_held() or records != self._lock_records:
+            self._lock_records = records
+            self._lock_since, self._lock_at = self._watched, now
+            if known is not None:
+                ended.append(self._current.pop(0))
+        elif not self._current and self._watched - self._lock_since >= self._stall_ns:
+            stall = self._current[0] = Stall(None, None, self._lock_at)
+            new.append(stall)
+
+
+class Lookout:
+    """What a session has to do with imports that hang, and with forks.
+
+    `write` puts what was told of down while it hangs: the process may be killed before it ends.
+    """
+
+    def __init__(
+        self,
+        recorder: "Recorder",
+        config: "Config",
+        write: "Callable[[list[dict[str, Any]]], object]",
+    ) -> None:
+        self._recorder = recorder
+        self._config = config
+        self._write = write
+        self._alarms: Any = None
+        self._held: list[Any] = []  # what other threads held at the last fork
+        self._warned: set[tuple[str, int | None]] = set()
+        self.watchdog = Watchdog(recorder, config.stall_seconds, self._report, self._broken)
+
+    def start(self) -> None:
+        self._recorder.state()  # while this is still the only thread: it names the main one
+        self.watchdog.start()
+
+    def stop(self) -> None:
+        """The seams are taken back."""
+        self.watchdog.stop()
+        forks = sys.modules.get("importtrace._forks")
+        if forks is not None:
+            forks.release()
+
+    def finish(self) -> None:
+        """The exit: a last look, so that what has ended since is told."""
+        if self.watchdog.stop():
+            self.watchdog.look()
+
+    def header(self) -> "dict[str, Any]":
+        """What the trace's first line says of this."""
+        out: dict[str, Any] = {}
+        stalls = [stall.data for stall in list(self.watchdog.stalls) if stall.data]
+        if stalls:
+            out["stalls"] = stalls
+        forks = sys.modules.get("importtrace._forks")
+        if forks is not None and forks.ORPHANS:
+            out["orphaned"] = [orphan.held.to_dict() for orphan in list(forks.ORPHANS.values())]
+        return out
+
+    # forks ---------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        self.watchdog.stop()  # a live thread makes os.fork() warn
+        self._held = []
+        me = _thread.get_ident()
+        if any(owner != me for _, owner, _ in _compat.held_locks()):
+            self._held = load_by_hand("_forks").held_elsewhere(self._recorder)
+
+    def after_fork_in_parent(self) -> None:
+        if _COUNTS_LATE:
+            self.watchdog.start_with_next_import()
+        else:
+            self.watchdog.start()
+        new = [one for one in self._held if (one.module, one.serial) not in self._warned]
+        if new and not self._recorder.off:
+            self._warned.update((one.module, one.serial) for one in new)
+            modules: dict[str, list[str]] = {}
+            for one in new:
+                modules.setdefault(str(one.name or one.ident), []).append(one.module)
+            held = "; ".join(
+                f"thread {name} was importing {', '.join(found)}" for name, found in modules.items()
+            )
+            self._known_alarms().fork(
+                f"this process was forked while {held}: in the child, an import of these can never "
+                "finish",
+                [one.to_dict() for one in new],
+            )
+
+    def after_fork_in_child(self, parent_pid: int) -> None:
+        watchdog = self.watchdog
+        watchdog.restart_in_child()
+        self._alarms = None
+        self._warned.clear()
+        held, self._held = self._held, []
+        if held:
+            forks = load_by_hand("_forks")
+            raising = self._config.on_orphaned_lock == "raise"
+            forks.adopt(held, parent_pid, raising, self._recorder, watchdog.wake)
+        forks = sys.modules.get("importtrace._forks")
+        if forks is not None and forks.ORPHANS:
+            watchdog.hopeless = forks.asking
+            watchdog.after_look = self._tell_handed_out
+        watchdog.start()
+
+    # on the watchdog's thread --------------------------------------------------------------
+
+    def _known_alarms(self) -> "Any":
+        if self._alarms is None:
+            config = self._config
+            self._alarms = load_by_hand("_alarms").Alarms(
+                self._recorder, config.log != "off", config.redact, _orphan_of
+            )
+        return self._alarms
+
+    def _report(self, new: "list[Stall]", ended: "list[Stall]") -> None:
+        state = self._recorder.state()
+        state.muted += 1  # what it takes is ours, not the program's
+        try:
+            self._known_alarms().report(new, ended)
+        except Exception as error:
+            names = [stall.subject.name for stall in new if stall.subject is not None]
+            warn(f"no report on hanging imports ({type(error).__name__}: {error}): {names}")
+        finally:
+            state.muted -= 1
+        told = [stall.data for stall in (*new, *ended) if stall.data]
+        if told:
+            self._write(told)
+
+    def _tell_handed_out(self) -> None:
+        forks: Any = sys.modules["importtrace._forks"]
+        for module, thread, summary in forks.handed_out():
+            self._known_alarms().handed_out(module, thread, summary)
+
+    def _broken(self, error: BaseException) -> None:
+        warn(f"hanging imports are no longer watched for ({type(error).__name__}: {error})")
+
+
+def _orphan_of(module: str, picture: "Any", thread: "Any") -> "dict[str, Any] | None":
+    forks = sys.modules.get("importtrace._forks")
+    found: dict[str, Any] | None = None
+    if forks is not None:
+        found = forks.orphan_of(module, picture, thread)
+    return found
+
+
+def native(name: str) -> "Any":
+    """`_thread`'s own function, also where gevent has put another in its place; None if it cannot be had."""
+    found = getattr(_thread, name)
+    if type(found) is type(len) or isinstance(found, type):
+        return found
+    monkey = sys.modules.get("gevent.monkey")
+    original = getattr(monkey, "get_original", None)
+    try:
+        return original("_thread", name) if original is not None else None
+    except Exception:
+        return None
+
+
+def load_by_hand(name: str) -> "Any":
+    """A module of this package, without asking the import system: that may be what hangs.
+
+    It may import only what is loaded already.
+    """
+    full = f"importtrace.{name}"
+    module = sys.modules.get(full)
+    if module is not None:
+        return module
+    loader: Any = __spec__.loader
+    source = getattr(sys.modules.get("_frozen_importlib_external"), "SourceFileLoader", None)
+    if type(loader) is not source:  # a zip, a frozen program: no file to read
+        return __import__(full, fromlist=["*"])
+    path = __file__.replace("_watchdog", name)
+    loader = type(loader)(full, path)
+    code = loader.get_code(full)
+    module = type(sys)(full)
+    spec: Any = type(__spec__)(full, loader, origin=path)
+    spec.has_location = True
+    vars(module).update(__file__=path, __loader__=loader, __package__="importtrace", __spec__=spec)
+    exec(code, vars(module))
+    setattr(sys.modules["importtrace"], name, module)
+    return sys.modules.setdefault(full, module)
+
+
+def _block_signals() -> None:
+    """A signal that the program's threads block is delivered to one that does not: `sigwait` would
+    never see it, and its default action would end the process."""
+    signals: Any = sys.modules.get("_signal")
+    mask = getattr(signals, "pthread_sigmask", None)
+    if mask is not None:
+        mask(signals.SIG_SETMASK, signals.valid_signals())
+
+
+def _native_id() -> str:
+    """The folder in /proc of this very thread, "" where there is none."""
+    system: Any = sys.modules.get("posix")
+    try:
+        return "/proc/" + str(system.readlink("/proc/thread-self"))
+    except (OSError, AttributeError):
+        return ""
+
+
+def _exists(native: str) -> bool:
+    system: Any = sys.modules.get("posix")
+    return bool(native) and bool(system.access(native, 0))
+
+
+def _release(lock: "Any") -> None:
+    try:
+        lock.release()
+    except RuntimeError:
+        pass  # woken already

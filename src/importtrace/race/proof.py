@@ -1,0 +1,82 @@
+"""A failure proven: replayed, explained, and confirmed in an interpreter that was not forked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from importtrace.race.outcome import DEADLOCK, EXIT, TIMEOUT, Result
+from importtrace.race.runner import Job, Runner
+from importtrace.race.scenario import Scenario
+from importtrace.race.schedule import Schedule
+from importtrace.race.shrink import alike
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+REPLAYS = 20
+_SLOW_REPLAYS = 3  # of a failure that takes its whole time limit
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`replayed` of `replays` runs of `schedule` failed alike; `confirmed` without a fork (None: not tried).
+
+    `own`: the deadlock is of CPython's own order of locks, see `steps.by_interpreter`.
+    """
+
+    schedule: Schedule
+    result: Result
+    replayed: int
+    replays: int
+    confirmed: bool | None
+    cause: dict[str, Any] | None
+    own: bool = False
+
+    @property
+    def certain(self) -> bool:
+        return self.replayed == self.replays
+
+    @property
+    def text(self) -> str:
+        return f"{self.replayed}/{self.replays}"
+
+
+def prove(runner: Runner, scenario: Scenario, found: Result, *, own: bool = False) -> Proof:
+    """Replays the schedule of a failure; all workers at once."""
+    schedule = found.schedule
+    assert schedule is not None
+    scenario = scenario.with_(entries=schedule.entries)
+    slow = found.outcome == TIMEOUT or found.seconds > 2.0
+    count = _SLOW_REPLAYS if slow else REPLAYS
+    jobs = (Job(scenario, schedule) for _ in range(count))
+    again = sum(alike(result, found) for _, result in runner.run_many(jobs))
+    explained = runner.run(scenario, schedule, explain=True)
+    cause = explained.cause if explained.outcome == found.outcome else None
+    confirmed = alike(runner.run(scenario, schedule, fork=False), found)
+    return Proof(schedule, found, again, count, confirmed, cause, own)
+
+
+def run_schedule(
+    text: str,
+    *,
+    path: Iterable[str] = (),
+    python: str | None = None,
+    run_limit_s: float = 10.0,
+) -> Result:
+    """Runs one schedule, as `importtrace reproduce` printed it, in a fresh interpreter; explains a failure.
+
+    What a regression test calls: `assert run_schedule("v1:...").ok`. Once the code is mended its places
+    may be gone; the entries then simply run, and `followed` is False. Raises ScheduleError, InputError.
+    """
+    schedule = Schedule.parse(text)
+    scenario = Scenario(
+        schedule.entries, path=tuple(path), lines=schedule.lines, run_limit_s=run_limit_s
+    )
+    with Runner(python, workers=1) as runner:
+        return runner.run(scenario, schedule, explain=True)
+
+
+# A process that ended or hangs says nothing more: which way it went is all there is to compare.
+SILENT = (DEADLOCK, TIMEOUT, EXIT)

@@ -1,0 +1,370 @@
+"""A `Report` as text for a tired person, and as JSON (DESIGN: `reproduce --json`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from importtrace.race.orders import CYCLE, HANG, MISSING, ORDER, Order, walk
+from importtrace.reports.terminal import BOLD, DIM, RED, WIDTH, YELLOW, Paint, fit, plain, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from importtrace.race.findings import Elsewhere, Report
+    from importtrace.race.outcome import Result
+    from importtrace.race.proof import Proof
+    from importtrace.race.schedule import Schedule
+
+
+MOST_ROWS = 12
+
+_SAID = {
+    "ok": "works",
+    "import_error": "ImportError",
+    "error": "error",
+    "deadlock": "deadlock",
+    "timeout": "hangs",
+    "exit": "process ends",
+}
+
+
+def text(
+    report: Report, *, colour: bool = False, written: dict[int, tuple[str, str]] | None = None
+) -> str:
+    """`written`: of proof number n, the schedule file and the test file."""
+    return "\n".join(_lines(report, Paint(colour), written or {})) + "\n"
+
+
+def _lines(report: Report, paint: Paint, written: dict[int, tuple[str, str]]) -> Iterator[str]:
+    head = f"{plain(report.target)} on Python {report.python}: {verdict(report)}"
+    yield from (paint(line, BOLD) for line in wrapped(head, "", lines=3))
+    if report.origin:
+        yield paint(fit(f"  {plain(report.origin)}", WIDTH), DIM)
+    yield ""
+    yield from _orders(report, paint)
+    for number, proof in enumerate(report.proofs, start=1):
+        yield ""
+        yield from _proof(number, proof, report, paint, written.get(number))
+    yield ""
+    yield from wrapped(f"Covered: {coverage(report)}", "", lines=8)
+    for note in report.notes:
+        yield from wrapped(f"Note: {plain(note)}", "", lines=4)
+
+
+def verdict(report: Report) -> str:
+    """In half a line."""
+    orders = sum(row.failed for row in report.orders)
+    races = sum(not proof.own or report.strict for proof in report.proofs)
+    parts = []
+    if orders:
+        parts.append(f"{orders} {'order fails' if orders == 1 else 'orders fail'}")
+    if races:
+        parts.append(f"{races} {'race' if races == 1 else 'races'} between threads")
+    if parts:
+        return " and ".join(parts)
+    if any(proof.own for proof in report.proofs):
+        return "no failure of its own; see the note on Python's own locks"
+    stopped = " before it was stopped" if report.interrupted or report.out_of_time else ""
+    return f"no failure found{stopped}"
+
+
+def coverage(report: Report) -> str:
+    """What was run, in numbers; never "safe"."""
+    parts = []
+    fine = sum(row.outcome == "ok" for row in report.orders)
+    if len(report.orders) < report.orders_total:
+        parts.append(f"{len(report.orders)} of {report.orders_total} orders in one thread")
+    else:
+        parts.append(f"all {len(report.orders)} orders in one thread, {fine} work")
+    if report.rings:
+        parts.append(f"{_count(report.rings, 'ring')} of locks walked into on purpose")
+    if report.groups:
+        what = "pair" if report.threads == 2 else "group"
+        best = [(switches, count) for switches, count in report.covered if count]
+        said = "; ".join(
+            f"all schedules with {_up_to(switches)} of "
+            + (f"{count} of " if count < report.groups else "")
+            + _count(report.groups, what)
+            + " of entries"
+            for switches, count in _telling(best)
+        )
+        if not said:
+            said = f"a part of the schedules of {_count(report.groups, what)} of entries"
+        if report.pruned:
+            said += f" ({report.pruned} more cannot differ)"
+        parts.append(said)
+    if report.random_runs:
+        parts.append(f"{_count(report.random_runs, 'random schedule')} with --seed {report.seed}")
+    end = f"{_count(report.schedules_run, 'run')} in {report.seconds:.1f} s"
+    if report.interrupted:
+        end += "; interrupted, so this is a part"
+    elif report.out_of_time:
+        end += "; the time was over, --time-limit gives more"
+    found = "no failure in " if not report.failed and not report.proofs else ""
+    return f"{found}{', '.join(parts)}; {end}."
+
+
+def _up_to(switches: int) -> str:
+    return f"up to {switches} switches" if switches > 1 else f"up to {_count(switches, 'switch')}"
+
+
+def _telling(covered: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Without those that a wider one says, too."""
+    return [
+        (switches, count)
+        for number, (switches, count) in enumerate(covered)
+        if not any(later >= count for _, later in covered[number + 1 :])
+    ]
+
+
+def _count(number: int, what: str) -> str:
+    plural = "es" if what.endswith("ch") else "s"
+    return f"{number} {what}" if number == 1 else f"{number} {what}{plural}"
+
+
+# orders ----------------------------------------------------------------------------------------
+
+
+def _orders(report: Report, paint: Paint) -> Iterator[str]:
+    rows = list(walk(report.orders))
+    fine = len(report.orders) - len(rows)
+    yield paint(
+        f"Orders, in one thread: {fine} of {len(report.orders)} work"
+        if rows
+        else f"Orders, in one thread: all {len(report.orders)} work",
+        BOLD,
+    )
+    shown = rows[:MOST_ROWS]
+    for row in shown:
+        yield from _order(row, paint)
+    if len(rows) > len(shown):
+        yield f"  ... and {len(rows) - len(shown)} more; --json has them all"
+    missing = sorted({row.missing for row in rows if row.missing})
+    if missing:
+        yield from wrapped(
+            f"not installed: {', '.join(missing)}. Not a matter of order, and no failure here.",
+            "  ",
+            lines=4,
+        )
+
+
+def _order(row: Order, paint: Paint) -> Iterator[str]:
+    statement = ", then ".join(row.entries)
+    kind = _SAID.get(row.outcome, row.outcome)
+    if row.judged == MISSING:
+        why = f"needs {row.missing}"
+    elif row.judged == ORDER:
+        why = "fails in this order"
+    elif row.judged == CYCLE:
+        why = "circular import, in every order"
+    elif row.judged == HANG:
+        why = "hangs, alone"
+    elif row.outcome in ("timeout", "exit"):
+        why = kind
+    else:
+        why = "fails in every order"
+    colour = RED if row.failed else YELLOW
+    width = WIDTH - 4 - len(why)
+    yield "  " + paint(fit(plain(statement), width).ljust(width), colour) + "  " + why
+    if row.judged == MISSING:
+        return
+    yield from wrapped(plain(row.message or kind), "    ", lines=3)
+    if row.place is not None:
+        yield f"    at {plain(_short(row.place[0]))}, line {row.place[1]}"
+    if row.works_after:
+        first = row.works_after[0]
+        more = f" and {len(row.works_after) - 1} others" if len(row.works_after) > 1 else ""
+        yield from wrapped(f"works after: import {plain(first)}{more}", "    ", lines=2)
+    if row.judged in (ORDER, CYCLE, HANG) and row.cause is not None:
+        yield from _cause(row.cause, "    ")
+
+
+def _cause(cause: dict[str, Any], indent: str) -> Iterator[str]:
+    if cause.get("summary"):
+        yield from wrapped(plain(f"why: {cause['summary']}"), indent, lines=6)
+    for link in (cause.get("cycle") or [])[:8]:
+        place = f"{_short(link['file'])}:{link['line']}" if link.get("file") else "?"
+        said = f": {link['statement']}" if link.get("statement") else ""
+        yield from wrapped(plain(f"  {link.get('module')} ({place}){said}"), indent, lines=3)
+    if cause.get("hint"):
+        yield from wrapped(plain(f"what next: {cause['hint']}"), indent, lines=4)
+
+
+# races -----------------------------------------------------------------------------------------
+
+
+def _proof(
+    number: int, proof: Proof, report: Report, paint: Paint, files: tuple[str, str] | None
+) -> Iterator[str]:
+    result = proof.result
+    title = f"Race {number}: {_SAID[result.outcome]}"
+    if proof.own:
+        title += ", by Python's own order of locks"
+    yield paint(title, RED if not proof.own or report.strict else YELLOW)
+    yield from told(proof.schedule, result)
+    yield ""
+    if result.message:
+        yield from wrapped(plain(result.message), "  ", lines=4)
+    first = result.first
+    if first is not None and first.frames:
+        yield from _frames(first.frames)
+    if proof.own:
+        yield from wrapped(
+            "This Python takes the lock of a module before that of its package, so two threads can "
+            "each hold what the other wants, without any import being wrong. Python 3.15.2 does not. "
+            "What next: import the package once, in one thread, before the threads start.",
+            "  ",
+            lines=6,
+        )
+    elif proof.cause is not None:
+        yield from _cause(proof.cause, "  ")
+    sure = "" if proof.certain else ": the places are not all there is to it"
+    confirmed = {
+        True: "and in an interpreter of its own",
+        False: "but not in one that was not forked",
+    }
+    yield from wrapped(
+        f"replayed {proof.text}, {confirmed.get(bool(proof.confirmed), '')}{sure}", "  ", lines=2
+    )
+    yield "  replay it:"
+    folders = "".join(f" --path {shlex.quote(folder)}" for folder in report.path)
+    yield f"    importtrace reproduce{folders} --schedule {shlex.quote(str(proof.schedule))}"
+    for there in report.elsewhere.get(number, ()):
+        yield from wrapped(f"on Python {there.python}: {elsewhere(there)}", "  ", lines=4)
+    if files is not None:
+        yield from wrapped(f"written: {files[0]} and {files[1]}", "  ", lines=3)
+
+
+def elsewhere(there: Elsewhere) -> str:
+    """What an upgrade would do about it."""
+    if there.outcome != "ok":
+        return f"fails, too ({_SAID[there.outcome]})"
+    why = f" ({plain(there.diverged)})" if there.diverged else ""
+    if there.also is not None:
+        return (
+            f"cannot fail this way{why}, but in another ({_SAID[there.also[1]]}): {there.also[0]}"
+        )
+    return f"cannot fail this way{why}; no failure of these entries in {there.runs} runs"
+
+
+def told(schedule: Schedule, result: Result) -> Iterator[str]:
+    """The schedule in words: who runs, where it stops, what came of it."""
+    for number, entry in enumerate(schedule.entries, start=1):
+        yield f"  thread {number} runs: {plain(entry.statement)}"
+    step = 1
+    for switch in schedule.switches:
+        if switch.kind == "start":
+            yield f"  {step}. thread {switch.to} begins"
+            step += 1
+            continue
+        yield from wrapped(
+            f"{step}. {plain(switch.told())}: thread {switch.to} goes on", "  ", lines=3
+        )
+        step += 1
+    ends = []
+    for thread in sorted(result.threads, key=lambda one: (one.order == 0, one.order)):
+        if thread.error is not None:
+            ends.append(f"thread {thread.thread} fails ({thread.type})")
+        elif thread.doing:
+            ends.append(f"thread {thread.thread} {thread.doing}")
+    if ends:
+        yield from wrapped(f"{step}. {plain('; '.join(ends))}", "  ", lines=6)
+
+
+def _frames(frames: tuple[tuple[str, int, str], ...]) -> Iterator[str]:
+    shown = [frame for frame in frames if not frame[0].startswith("<")][-4:]
+    for file, line, module in shown:
+        yield "    " + plain(f"{module} ({_short(file)}, line {line})")
+
+
+def _short(file: str) -> str:
+    """Below the current folder, without it."""
+    here = os.getcwd() + os.sep
+    return file[len(here) :] if file.startswith(here) else file
+
+
+# JSON ------------------------------------------------------------------------------------------
+
+
+def data(report: Report) -> dict[str, Any]:
+    """The contract's shape; keys beyond it are for people who want more."""
+    return {
+        "target": report.target,
+        "python": report.python,
+        "schedules_run": report.schedules_run,
+        "seconds": round(report.seconds, 3),
+        "seed": report.seed,
+        "failed": report.failed,
+        "orders": [
+            _without_none(
+                {
+                    "entries": list(row.entries),
+                    "outcome": row.outcome,
+                    "cause": row.cause,
+                    "message": row.message,
+                    "judged": row.judged,
+                    "works_after": list(row.works_after) or None,
+                    "missing": row.missing,
+                }
+            )
+            for row in report.orders
+        ],
+        "interleavings": [
+            _without_none(
+                {
+                    "schedule": str(proof.schedule),
+                    "outcome": proof.result.outcome,
+                    "cause": proof.cause,
+                    "replayed": proof.text,
+                    "confirmed": proof.confirmed,
+                    "message": proof.result.message,
+                    "by_interpreter": proof.own,
+                    "elsewhere": [
+                        dataclasses.asdict(there) for there in report.elsewhere.get(number, ())
+                    ]
+                    or None,
+                    "threads": [
+                        _without_none(
+                            {
+                                "entry": thread.entry,
+                                "outcome": thread.outcome,
+                                "error": thread.error,
+                                "doing": thread.doing,
+                            }
+                        )
+                        for thread in proof.result.threads
+                    ],
+                }
+            )
+            for number, proof in enumerate(report.proofs, start=1)
+        ],
+        "coverage": coverage(report),
+        "notes": report.notes,
+    }
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None or key == "cause"}
+
+
+def one_schedule(report: Report, result: Result, *, colour: bool = False) -> Iterator[str]:
+    """What one schedule did on one interpreter."""
+    paint = Paint(colour)
+    if report.proofs:
+        proof = report.proofs[0]
+        said = f"Python {report.python}: fails, {proof.text}"
+        yield paint(said, BOLD)
+        yield from _proof(1, proof, report, paint, None)
+        return
+    if result.followed:
+        yield paint(f"Python {report.python}: this schedule does not fail", BOLD)
+        return
+    yield paint(f"Python {report.python}: cannot fail this way", BOLD)
+    yield from wrapped(
+        f"The schedule cannot be followed: {plain(result.diverged)}. The imports worked.",
+        "  ",
+        lines=4,
+    )

@@ -1,0 +1,390 @@
+"""`explore`: from a name to a proven failure, or to what was covered without one.
+
+First what needs no threads (`orders`). From what that has shown, schedules that aim at rings of locks.
+Then, if nothing failed, all schedules of pairs of entries up to a bound, and random ones for what is left
+of the time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from importtrace.race import steps
+from importtrace.race.findings import BOUND, Options
+from importtrace.race.findings import Report as Report
+from importtrace.race.modules import Sources
+from importtrace.race.orders import Orders
+from importtrace.race.proof import prove
+from importtrace.race.runner import Job, Runner
+from importtrace.race.scenario import Entry, Scenario, SetUp
+from importtrace.race.shrink import shrink
+from importtrace.race.strategies.directed import Directed
+from importtrace.race.strategies.exhaustive import Exhaustive
+from importtrace.race.strategies.pct import Pct
+
+if TYPE_CHECKING:
+    from importtrace.race.outcome import Result
+    from importtrace.race.strategies import Strategy
+
+
+SEARCH_S = 30.0  # for interleavings, where no limit was given
+MOST_FINDINGS = 3
+FEW_MODULES = 8  # of a package this small, all pairs of modules are tried
+MOST_GROUPS = 2_000  # of entries: beyond that, the likeliest are taken
+_ACTIVE = 4
+
+
+Progress = Callable[[str, int, int], None]
+
+
+class Interrupted(Exception):
+    """The time is over."""
+
+
+def explore(
+    target: str,
+    *,
+    entries: Iterable[str] = (),
+    threads: int = 2,
+    path: Iterable[str] = (),
+    python: str | None = None,
+    time_limit_s: float | None = None,
+    run_limit_s: float | None = None,
+    seed: int | None = None,
+    lines: bool = False,
+    bound: int = BOUND,
+    strategy: str = "auto",
+    set_up: Iterable[SetUp] = (),
+    keep_going: bool = False,
+    orders_of_entries_only: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Searches; raises InputError for a target, an entry or an interpreter that is none.
+
+    `time_limit_s` is for all of it; without one, orders take as long as they take and interleavings
+    `SEARCH_S`. Ctrl-C ends it with what was found by then (`Report.interrupted`).
+    """
+    exact = run_limit_s is not None
+    if run_limit_s is None:
+        run_limit_s = 10.0 if time_limit_s is None else max(0.5, min(10.0, time_limit_s / 4))
+    options = Options(
+        tuple(Entry.parse(text) for text in entries),
+        threads,
+        tuple(path),
+        python,
+        time_limit_s,
+        run_limit_s,
+        seed,
+        lines,
+        bound,
+        strategy,
+        keep_going,
+        tuple(set_up),
+        exact,
+        orders_of_entries_only,
+    )
+    with Runner(python) as runner:
+        return Search(runner, target, options, progress or _silent).run()
+
+
+def _own(result: Result) -> bool:
+    """CPython's own order of locks is to blame, see `steps.by_interpreter`."""
+    first = result.first
+    return steps.by_interpreter(result.steps, first.thread if first is not None else None)
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    pass
+
+
+class Search:
+    def __init__(self, runner: Runner, target: str, options: Options, progress: Progress) -> None:
+        self._runner = runner
+        self._options = options
+        self._progress = progress
+        self._target = Entry.parse(target)
+        self._begin = time.monotonic()
+        self.report = Report(target, threads=options.threads, bound=options.bound)
+        seed = options.seed
+        self.report.seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
+        self.report.strict = bool(options.entries)
+        self.report.path = options.path
+        self._scenario = Scenario(
+            (),
+            path=options.path,
+            set_up=options.set_up,
+            lines=options.lines,
+            run_limit_s=options.run_limit_s,
+        )
+        self._findings: list[Result] = []
+        self._found: set[object] = set()
+        self._plain: dict[tuple[Entry, ...], dict[object, str]] = {}
+        self._side: Runner | None = None
+
+    def run(self) -> Report:
+        report = self.report
+        report.python = self._runner.version
+        found = self._runner.modules(self._target.module, self._scenario)
+        for entry in self._options.entries:
+            self._runner.modules(entry.module, self._scenario)
+        report.origin = found["origin"]
+        self._modules: list[str] = found["modules"]
+        report.modules = len(self._modules)
+        self._tops = tuple(
+            dict.fromkeys(
+                name.partition(".")[0]
+                for name in (self._target.module, *(e.module for e in self._options.entries))
+            )
+        )
+        self._scenario = self._scenario.with_(watched=self._tops)
+        self._files: dict[str, str] = found["files"]
+        self._orders = Orders(self._runner, self._scenario, self._tops)
+        try:
+            self._run_orders()
+            self._sources = Sources(self._orders.files | self._files)
+            if self._options.strategy != "orders" and self._options.threads > 1:
+                self._run_interleavings()
+        except KeyboardInterrupt:
+            report.interrupted = True
+        except Interrupted:
+            report.out_of_time = True
+        finally:
+            if self._side is not None:
+                self._side.close()
+        report.orders = self._orders.rows
+        report.orders_total = self._orders.total
+        report.schedules_run = self._runner.runs
+        report.seconds = time.monotonic() - self._begin
+        return report
+
+    # orders --------------------------------------------------------------------------------
+
+    def _run_orders(self) -> None:
+        limit = self._options.time_limit_s
+        until = None if limit is None else self._begin + limit
+        orders = self._orders
+
+        def tick() -> bool:
+            self._progress("orders", orders.done, orders.total)
+            return until is not None and time.monotonic() > until
+
+        named = [str(self._target), *map(str, self._options.entries)]
+        modules = [] if self._options.entries_only else self._modules
+        orders.run(modules, self._options.entries, named, tick)
+        if orders.done < orders.total:
+            raise Interrupted
+
+    # interleavings -------------------------------------------------------------------------
+
+    def _run_interleavings(self) -> None:
+        limit = self._options.time_limit_s
+        self._until = (
+            time.monotonic() + SEARCH_S if limit is None else self._begin + max(limit, 0.0)
+        )
+        wanted = self._options.strategy
+        if not self._options.exact_limit:
+            # What takes many times as long as it does alone hangs; no need to wait for all of the limit.
+            usual = max(self._orders.fine.values(), default=1.0)
+            limit = max(1.0, 20 * len(self._options.entries or "ab") * usual)
+            self._scenario = self._scenario.with_(
+                run_limit_s=min(self._scenario.run_limit_s, limit)
+            )
+        try:
+            if wanted in ("auto", "directed"):
+                self._run_directed()
+            if wanted in ("auto", "exhaustive") and not self._enough():
+                self._run_exhaustive()
+            if wanted == "random" or (
+                wanted == "auto"
+                and not self._enough()
+                and not self.report.out_of_time
+                and not self.report.complete
+            ):
+                self._run_random()
+        finally:
+            self._prove()
+
+    def _enough(self) -> bool:
+        if self._options.keep_going:
+            return len(self._findings) >= 10 * MOST_FINDINGS
+        return any(not _own(result) for result in self._findings) or (
+            self.report.strict and bool(self._findings)
+        )
+
+    def _groups(self) -> Iterator[tuple[Entry, ...]]:
+        """The entries to run at once, the likeliest first."""
+        count = self._options.threads
+        given = self._options.entries
+        if given:
+            groups = (
+                itertools.combinations(given, count)
+                if len(given) >= count
+                else itertools.combinations_with_replacement(given, count)
+            )
+            yield from groups
+            return
+        fine = [name for name in self._modules if name in self._orders.fine]
+        if not fine:
+            return
+        top = fine[0]
+        seen = set()
+        if count == 2:
+            for ring in self._orders.wants.rings(2):
+                group = tuple(one.entry for one in ring)
+                if group not in seen:
+                    seen.add(group)
+                    yield group
+            pairs: Iterable[tuple[str, ...]] = ((top, name) for name in fine)
+            if len(fine) <= FEW_MODULES:
+                pairs = itertools.combinations_with_replacement(fine, 2)
+            for pair in pairs:
+                group = tuple(map(Entry, pair))
+                if group not in seen and group[::-1] not in seen:
+                    seen.add(group)
+                    yield group
+            return
+        for names in itertools.combinations(fine[: 4 * FEW_MODULES], count):
+            yield tuple(map(Entry, names))
+        if len(fine) < count:
+            yield tuple(map(Entry, itertools.islice(itertools.cycle(fine), count)))
+
+    def _run_directed(self) -> None:
+        directed = Directed(
+            self._orders.wants,
+            self._scenario,
+            self._options.threads,
+            frozenset(self._options.entries),
+        )
+        self._drive(iter([directed]), "rings of locks")
+        self.report.rings = directed.rings
+
+    def _run_exhaustive(self) -> None:
+        """With one switch for all groups of entries, then with two, and so on."""
+        made: list[Exhaustive] = []
+        bound = self._options.bound
+
+        def narrow() -> Iterator[Strategy]:
+            for group in itertools.islice(self._groups(), MOST_GROUPS):
+                scenario = self._scenario.with_(entries=group)
+                made.append(Exhaustive(scenario, min(1, bound), self._sources.reads, bound))
+                yield made[-1]
+
+        def widened(switches: int) -> Iterator[Strategy]:
+            for strategy in made:
+                strategy.widen(switches)
+                yield strategy
+
+        try:
+            for switches in range(min(1, bound), bound + 1):
+                self._drive(narrow() if switches <= 1 else widened(switches), "schedules")
+                complete = sum(strategy.complete for strategy in made)
+                self.report.covered.append((switches, complete))
+                if self.report.out_of_time or self._enough():
+                    break
+        finally:
+            self.report.groups = len(made)
+            self.report.pruned = sum(strategy.pruned for strategy in made)
+
+    def _run_random(self) -> None:
+        groups = list(itertools.islice(self._groups(), 200))
+        before = self._runner.runs
+        rounds = itertools.count()
+
+        def strategies() -> Iterator[Strategy]:
+            while groups:
+                seed = self.report.seed + next(rounds)
+                for group in groups:
+                    yield Pct(self._scenario.with_(entries=group), seed, 30, 20)
+
+        try:
+            self._drive(strategies(), "random schedules")
+        finally:
+            self.report.random_runs = self._runner.runs - before
+
+    def _drive(self, strategies: Iterator[Strategy], phase: str) -> None:
+        active: list[Strategy] = []
+        out: dict[int, int] = {}
+        stop = False
+
+        def feed() -> Iterator[Job | None]:
+            while not stop:
+                while len(active) < _ACTIVE:
+                    more = next(strategies, None)
+                    if more is None:
+                        break
+                    active.append(more)
+                    out[id(more)] = 0
+                for strategy in list(active):
+                    job = strategy.next()
+                    if job is not None:
+                        out[id(strategy)] += 1
+                        yield Job(job.scenario, job.schedule, job.plan, steps=True, key=strategy)
+                        break
+                    if not out[id(strategy)]:
+                        active.remove(strategy)
+                        break
+                else:
+                    if not active:
+                        return
+                    yield None  # what comes next depends on a result that is not there yet
+
+        runs = self._runner.run_many(feed())  # type: ignore[arg-type]
+        for count, (job, result) in enumerate(runs, start=1):
+            strategy = job.key
+            out[id(strategy)] -= 1
+            strategy.told(job, result)
+            if not result.ok:
+                self._failed(job, result)
+            self._progress(phase, count, 0)
+            if time.monotonic() > self._until:
+                self.report.out_of_time = True
+                return
+            if self._enough():
+                stop = True
+                return
+
+    def _failed(self, job: Job, result: Result) -> None:
+        entries = job.schedule.entries if job.schedule is not None else job.scenario.entries
+        key = (result.signature, _own(result))
+        if key in self._found or self._fails_alone(entries, result):
+            return
+        self._found.add(key)
+        self._findings.append(result)
+
+    def _fails_alone(self, entries: tuple[Entry, ...], result: Result) -> bool:
+        """The entries fail so one after the other, too, in one order: not the interleaving's doing."""
+        plain = self._plain.get(entries)
+        if plain is None:
+            if self._side is None:
+                self._side = Runner(self._options.python, workers=1)
+            plain = self._plain[entries] = {}
+            for order in itertools.permutations(range(len(entries))):
+                told = tuple(entries[number] for number in order)
+                found = self._side.run(self._scenario.with_(entries=told))
+                if not found.ok:
+                    plain[found.signature] = f"{' then '.join(map(str, told))}: {found.message}"
+        if result.signature not in plain:
+            return False
+        self._note(f"fails one after the other, too: {plain[result.signature]}")
+        return True
+
+    def _note(self, text: str) -> None:
+        if text not in self.report.notes and len(self.report.notes) < 20:
+            self.report.notes.append(text)
+
+    # proofs --------------------------------------------------------------------------------
+
+    def _prove(self) -> None:
+        """Shrinks and proves what was found; of CPython's own deadlock, one example."""
+        genuine = [found for found in self._findings if not _own(found)]
+        own = [found for found in self._findings if _own(found)]
+        chosen = genuine[:MOST_FINDINGS] + ([] if genuine and not self.report.strict else own[:1])
+        for number, found in enumerate(chosen, start=1):
+            self._progress("proofs", number, len(chosen))
+            is_own = _own(found)
+            small = shrink(self._runner, self._scenario, found)
+            self.report.proofs.append(prove(self._runner, self._scenario, small, own=is_own))
