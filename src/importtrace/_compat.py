@@ -130,6 +130,34 @@ def stacks() -> "dict[int, FrameType]":
     return sys._current_frames()
 
 
+# 3.13.0 counts the threads, to warn, after the hooks of a fork; other releases do so before them.
+COUNTS_THREADS_AFTER_FORK_HOOKS = sys.version_info[:2] == (3, 13)
+
+# Functions of importlib, by qualified name, in which a thread waits for the global import lock.
+TAKERS_OF_THE_IMPORT_LOCK = ("_get_module_lock", "_ImportLockContext.__enter__")
+
+
+def in_main_interpreter() -> bool:
+    """Whether this is no sub-interpreter."""
+    known = getattr(_thread, "_is_main_interpreter", None)
+    if known is not None:
+        return bool(known())
+    # 3.11: a signal handler can be set by the main interpreter's main thread alone, which is told
+    # before the number is looked at. Another thread is told the same, and there sits in `threading`.
+    signals: Any = sys.modules.get("_signal")
+    if signals is None:
+        return False  # a main interpreter always has it
+    try:
+        signals.signal(0, None)
+    except (ValueError, TypeError) as error:
+        if "main thread" not in str(error):
+            return True
+    main = getattr(sys.modules.get("threading"), "_main_thread", None)
+    if main is None:
+        return _thread._count() > 0
+    return getattr(main, "_ident", None) != _thread.get_ident()
+
+
 def lock_depth(lock: "Any") -> int:
     """How many times its owner has taken this lock."""
     count = lock.count

@@ -45,7 +45,7 @@ _MODULE_SPEC = _compat.bootstrap_function("ModuleSpec")
 _BOOTSTRAP = _compat.BOOTSTRAP_GLOBALS
 _FIND_SPEC = _compat.FIND_SPEC
 _FIND_AND_LOAD = _compat.FIND_AND_LOAD_UNLOCKED
-_IMPORTLIB = ("importlib", "importlib._bootstrap", "importlib.util")
+_IMPORTLIB = ("importlib", "importlib.util")
 
 
 class TracingFinder:
@@ -165,7 +165,11 @@ class TracingFinder:
         caller, how = frame.f_back, ASKED
         caller = caller.f_back if caller is not None else None
         importer = caller.f_globals.get("__name__") if caller is not None else None
-        if type(importer) is not str or importer in _IMPORTLIB:
+        if (
+            type(importer) is not str
+            or importer in _IMPORTLIB
+            or (caller is not None and caller.f_globals is _BOOTSTRAP)  # whatever its name is now
+        ):
             caller, how = find_importer(frame)
             importer = caller.f_globals.get("__name__") if caller is not None else None
             if type(importer) is not str:

@@ -125,6 +125,8 @@ class Hooks:
 
     def _patch_threading(self) -> None:
         threading: Any = sys.modules["threading"]
+        if not hasattr(threading, "excepthook"):
+            return  # a file of the user's that has its name
         self._replace(threading, "excepthook", self._threading_excepthook)
         starter = _compat.thread_starter(threading)
         if starter is not None:

@@ -146,7 +146,6 @@ class Probes:
     def _acquire(self, original: "Callable[[Any], bool]") -> "Callable[[Any], bool]":
         recorder = self.recorder
         threads = recorder.threads
-        local = recorder.local
         open_loads = recorder.open
         get_state = recorder.state
         known = getattr
@@ -185,7 +184,7 @@ class Probes:
                     same = bootstrap["_thread"] is _thread
                     state = threads.get(self.owner if same else _thread.get_ident())
                     if state is None or (
-                        not state.stack and known(local, "state", None) is not state
+                        not state.stack and known(recorder.local, "state", None) is not state
                     ):
                         state = get_state()  # a new thread, or one with a dead one's ident
                     stack = state.stack
@@ -245,6 +244,8 @@ class Probes:
                                 load.from_list = True
                         open_loads[self] = load
                         stack.append(load)
+                        if recorder.outermost is not None:
+                            recorder.outermost()
                         if began is not None:
                             began(load)
                         return result
@@ -282,6 +283,8 @@ class Probes:
                     else self.recorder.threads.get(owner)
                 )
                 state.waiting = request
+                if self.recorder.outermost is not None:
+                    self.recorder.outermost()
                 if self.recorder.began is not None:
                     self.recorder.began(request)
         except BaseException as error:
@@ -442,6 +445,8 @@ class Probes:
             load.simple = around.simple = False
         open_loads[lock] = load
         stack.append(load)
+        if self.recorder.outermost is not None:
+            self.recorder.outermost()
         if self.recorder.began is not None:
             self.recorder.began(load)
 

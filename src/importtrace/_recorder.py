@@ -224,6 +224,8 @@ class Recorder:
         self.began: Callable[[Load | Request], None] | None = None
         self.entered: Callable[[Load], None] | None = None
         self.kept: Callable[[Load | Request], None] | None = None
+        # Called once with the next load or wait that begins, when it is there to be seen (_watchdog.py).
+        self.outermost: Callable[[], None] | None = None
         self.dropped_earlier = 0
         self.local: Any = _thread._local()
         self._serial = 0
@@ -267,6 +269,7 @@ class Recorder:
 
     def restart(self) -> None:
         """In a forked child: only this thread lives on, and what it has open began elsewhere."""
+        self._serial_lock = _thread.allocate_lock()  # who held it may have stayed in the parent
         state = self.state()
         now = clock()
         self.started_at = now

@@ -1,26 +1,25 @@
-"""From raw records to a `Trace`: everything that was too dear to compute while importing."""
+"""From raw records to a `Trace`: everything that was too dear to compute while importing.
+
+The same as plain dicts, for a process where a file of the user's stands in front of a module that
+`records` needs: so this file, and what it imports at once, needs nothing but `os`.
+"""
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from importtrace import _compat
 from importtrace._facts import place_of
-from importtrace._files import namespace_of, read
+from importtrace._files import read
 from importtrace._recorder import Load, Recorder, Request, ThreadState, thread_name
+from importtrace._shown import SCHEMA, not_observed, observed
 from importtrace.analysis.statements import at_line
-from importtrace.records import (
-    SCHEMA,
-    Importer,
-    ImportRecord,
-    ThreadRef,
-    Trace,
-    not_observed,
-    observed,
-)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from importtrace._failures import Caught
+    from importtrace.records import Importer, ImportRecord, ThreadRef, Trace
 
 
 class Facts:
@@ -50,16 +49,70 @@ class Facts:
         self.stopped: str | None = None
 
 
+class Plain:
+    """A trace as the lines of its file: dicts of strings, numbers, lists and dicts."""
+
+    __slots__ = ("header", "records")
+
+    def __init__(self, header: "dict[str, Any]", records: "list[dict[str, Any]]") -> None:
+        self.header = header
+        self.records = records
+
+
 def snapshot(recorder: "Recorder", facts: "Facts") -> "Trace":
     """An immutable copy of what was recorded so far."""
+    from importtrace import records as kinds
+
     raw = recorder.records()
-    builder = _Builder(recorder, facts, raw)
+    builder = _Builder(recorder, facts, raw, kinds)
     records = tuple(builder.record(record) for record in raw)
-    return Trace(header=builder.header(records), records=records)
+    return kinds.Trace(header=builder.header(records), records=records)
+
+
+def plain(recorder: "Recorder", facts: "Facts") -> "Plain":
+    """The same, without anything of the standard library."""
+    raw = recorder.records()
+    builder = _Builder(recorder, facts, raw, _PlainKinds)
+    records: list[Any] = [builder.record(record) for record in raw]
+    header = builder.header(records)
+    return Plain(header, [record.to_dict() for record in records])
+
+
+class _PlainValue:
+    """What `to_dict` of the types in `records` gives; the field names are theirs."""
+
+    __slots__ = ("facts",)
+
+    def __init__(self, **facts: "Any") -> None:
+        self.facts = facts
+
+    @property
+    def origin(self) -> "Any":
+        return self.facts.get("origin")
+
+    def to_dict(self) -> "dict[str, Any]":
+        out: dict[str, Any] = {}
+        for key, value in self.facts.items():
+            if isinstance(value, _PlainValue):
+                out[key] = value.to_dict()
+            elif value is not None:
+                out[key] = list(value) if type(value) is tuple else value
+        return out
+
+
+class _PlainKinds:
+    """In the place of the module `records`."""
+
+    ImportRecord = Importer = ThreadRef = _PlainValue
 
 
 class _Builder:
-    def __init__(self, recorder: "Recorder", facts: "Facts", raw: "list[Load | Request]") -> None:
+    """`kinds` has the three types that records are made of."""
+
+    def __init__(
+        self, recorder: "Recorder", facts: "Facts", raw: "list[Load | Request]", kinds: "Any"
+    ) -> None:
+        self._kinds = kinds
         self._recorder = recorder
         self._facts = facts
         self._ids = {id(record): number for number, record in enumerate(raw, start=1)}
@@ -110,7 +163,7 @@ class _Builder:
         elif load.end:
             outcome = "waited" if load.wait else "ok"
         importer, names = self._importer(load)
-        return ImportRecord(
+        record: ImportRecord = self._kinds.ImportRecord(
             kind="load",
             id=self._ids[id(load)],
             parent=self._id(load.parent),
@@ -143,6 +196,7 @@ class _Builder:
             reload=load.reload or None,
             harmless_requests=load.harmless or None,
         )
+        return record
 
     def _request(self, request: "Request") -> "ImportRecord":
         caught = self._by_request.get(id(request))
@@ -157,7 +211,7 @@ class _Builder:
             outcome = "failed"
         elif failed_there and request.module is None and request.wait:
             outcome = "waited"
-        return ImportRecord(
+        record: ImportRecord = self._kinds.ImportRecord(
             kind="request",
             id=self._ids[id(request)],
             parent=self._id(request.parent),
@@ -176,6 +230,7 @@ class _Builder:
             # an exception has one cause, told where its load is
             cause=caught.cause if caught is not None and not caught.loads else None,
         )
+        return record
 
     def _held_by(self, load: "Load | None") -> "dict[str, Any] | None":
         if load is None:
@@ -224,7 +279,10 @@ class _Builder:
             if lines is None:
                 lines = self._lines[file] = (read(file) or "").splitlines()
             statement, names = at_line(lines, line, record.name)
-        return Importer(file, line or None, record.importer, statement), names
+        importer = self._kinds.Importer(
+            file=file, line=line or None, module=record.importer, statement=statement
+        )
+        return importer, names
 
     def _kept(self, load: "Load") -> "Load":
         """The nearest ancestor that is in the trace."""
@@ -239,12 +297,13 @@ class _Builder:
         found = self._refs.get(state.serial)
         if found is None:
             name = state.name or thread_name(state.ident)
-            found = self._refs[state.serial] = ThreadRef(state.ident, name, state.serial)
+            found = self._kinds.ThreadRef(id=state.ident, name=name, serial=state.serial)
+            self._refs[state.serial] = found
         return found
 
     # header --------------------------------------------------------------------------------
 
-    def header(self, records: "tuple[ImportRecord, ...]") -> "dict[str, Any]":
+    def header(self, records: "Any") -> "dict[str, Any]":
         facts, recorder = self._facts, self._recorder
         header: dict[str, Any] = {
             "type": "trace",

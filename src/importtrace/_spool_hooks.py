@@ -53,9 +53,7 @@ def hooks(spool: "Any") -> "tuple[Any, Any, Any, Any]":
                     f"{importer}\x1f{where}"
                 )
             elif (  # by its body, as most are
-                importer == parent.name
-                and type(parent.origin) is str
-                and where == parent.origin
+                importer == parent.name and type(parent.origin) is str and where == parent.origin
             ):
                 text = (
                     f"i{serial} {record.begin} {parent.thread.serial} {parent.begin} "

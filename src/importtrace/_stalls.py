@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _IMPORTLIB = ("importlib", "importlib.util", "zipimport", "runpy")
 _LAZY = "_LazyModule.__getattribute__"
 _JOINS = ("Thread.join", "Thread._wait_for_tstate_lock")
-_LOCK_TAKERS = ("_get_module_lock", "_ImportLockContext.__enter__")  # of the global import lock
 _MOST_FRAMES = 400
 _MOST_LINKS = 40
 _MOST_THREADS = 50
@@ -79,6 +78,8 @@ class Picture:
                 known = self.thread(state.ident, state.name)
                 known.importing = True
                 known.name = known.name or state.name
+                if not known.frames and state.stack:
+                    self._running_greenlet(known, state.stack[-1].name)
         self._module_locks(recorder)
         self._import_lock()
         self._lazy_and_joins()
@@ -90,6 +91,18 @@ class Picture:
             found = self.threads[ident] = Thread(ident, name or thread_name(ident), [])
             found.alive = None if self._greenlets else False
         return found
+
+    def _running_greenlet(self, greenlet: "Thread", module: str) -> None:
+        """The stack of the thread that it runs on, if that thread is in the body of its load."""
+        for thread in list(self.threads.values()):
+            if any(
+                frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == module
+                for frame in thread.frames
+            ):
+                greenlet.frames, greenlet.alive = thread.frames, True
+                greenlet.name = greenlet.name or thread.name
+                del self.threads[thread.ident]
+                return
 
     def _module_locks(self, recorder: "Recorder") -> None:
         now = clock()
@@ -111,7 +124,10 @@ class Picture:
         holder: int | None = None
         for thread in self.threads.values():
             for frame, inner in zip(thread.frames, thread.frames[1:], strict=False):
-                if frame.f_code is not _compat.FIND_SPEC or _qualname(inner) == _LOCK_TAKERS[1]:
+                if (
+                    frame.f_code is not _compat.FIND_SPEC
+                    or _qualname(inner) == _compat.TAKERS_OF_THE_IMPORT_LOCK[1]
+                ):
                     continue
                 finder = frame.f_locals.get("finder")
                 name = frame.f_locals.get("name")
@@ -126,7 +142,7 @@ class Picture:
             if (
                 top is not None
                 and top.f_globals is _compat.BOOTSTRAP_GLOBALS
-                and _qualname(top) in _LOCK_TAKERS
+                and _qualname(top) in _compat.TAKERS_OF_THE_IMPORT_LOCK
                 and thread.ident != holder
             ):
                 thread.wait = Wait("import", None, holder, None)
@@ -176,8 +192,9 @@ class Picture:
         if wait is None:
             at = self.at(thread)
             if at is None:
-                gone = {False: "has ended", None: "is a greenlet or a thread that is not running"}
-                return f"{thread.who} {gone.get(thread.alive, 'is running')}"
+                if thread.alive is None:
+                    return f"where {thread.who} stands cannot be seen (a greenlet)"
+                return f"{thread.who} {'is running' if thread.alive else 'has ended'}"
             text = f"{thread.who} stands at {at['file']}, line {at['line']}"
             if at.get("statement"):
                 text += f": {at['statement']}"

@@ -14,7 +14,6 @@ import sys
 from time import perf_counter_ns as clock
 
 from importtrace import _compat
-from importtrace.config import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from importtrace._recorder import Load, Recorder, Request, ThreadState
-    from importtrace.config import Config
 
-# 3.13.0 counts the threads, to warn, after the hooks of a fork; later releases do so before.
-_COUNTS_LATE = sys.version_info[:2] == (3, 13)
 _STOP_S = 2.0  # how long a fork or the exit waits for our thread
 _MOST_STALLS = 100
 
@@ -62,21 +58,6 @@ class _Life:
         self.native = ""
 
 
-class _Later:
-    """Stands for the recorder's thread-local storage until it is asked for a thread's state."""
-
-    __slots__ = ("_watchdog",)
-
-    def __init__(self, watchdog: "Watchdog") -> None:
-        self._watchdog = watchdog
-
-    @property
-    def state(self) -> "Any":
-        local = self._watchdog.started_later()
-        self._watchdog.start()
-        return local.state  # AttributeError for a thread that is new, as without this
-
-
 class Watchdog:
     """`report(new, ended)` is called on our thread with what has stalled since, and what goes on."""
 
@@ -93,7 +74,8 @@ class Watchdog:
         self._broken = broken
         self._interval_s = min(max(stall_s / 4, 0.02), 2.5)
         self._life: _Life | None = None
-        self._later: Any = None
+        self._change: Any = (native("allocate_lock") or _thread.allocate_lock)()  # of `_life`
+        self.rests = True  # whether the recorder tells of outermost imports
         self.ready_at = 0  # loads that were open then, a server's for instance, may last
         self.stalls: list[Stall] = []
         self._forget()
@@ -119,6 +101,8 @@ class Watchdog:
         start, lock = native("start_new_thread"), native("allocate_lock")
         if start is None or lock is None:
             return  # a greenlet would sleep whenever the program does
+        if not _compat.in_main_interpreter():
+            return  # a sub-interpreter that ends with a thread of its own left ends the process
         life = _Life(lock)
         self._looked_at = clock()
         try:
@@ -129,33 +113,30 @@ class Watchdog:
 
     def start_with_next_import(self) -> None:
         """As `start`, once a thread begins an import of its own."""
-        if self._life is None and self._stall_ns and self._later is None:
-            self._later = self._recorder.local
-            self._recorder.local = _Later(self)
+        if self._life is None and self._stall_ns:
+            self._recorder.outermost = self._start_again
 
-    def started_later(self) -> "Any":
-        """That moment: the recorder's thread-local storage goes back where it was."""
-        local, self._later = self._later, None
-        if local is not None:
-            self._recorder.local = local
-        return self._recorder.local
+    def _start_again(self) -> None:
+        self._recorder.outermost = None
+        self.start()
 
-    def stop(self) -> bool:
-        """End the thread, also for the system, which counts the threads at a fork. Bounded.
+    def stop(self, *, for_the_system: bool = True) -> bool:
+        """End the thread; bounded. True where it ran, and is over.
 
-        True where it ran, and is over.
+        `for_the_system`: wait until it is over there, too, where a fork counts the threads.
         """
-        self.started_later()
-        life, self._life = self._life, None
-        if life is None:
-            return False
-        life.over = True
+        with self._change:
+            self._recorder.outermost = None
+            life, self._life = self._life, None
+            if life is None:
+                return False
+            life.over = True
         _release(life.wake)
         if life.native and life.native == _native_id():
             return False  # it is this one, that forks in the program's own log handler
         if not life.done.acquire(timeout=_STOP_S):
             return False
-        for turn in range(1000):
+        for turn in range(1000 if for_the_system else 0):
             if not _exists(life.native):
                 break
             life.done.acquire(timeout=0.00002 if turn < 50 else 0.001)  # it is taken: this sleeps
@@ -177,11 +158,37 @@ class Watchdog:
                 if life.over or self._recorder.off:
                     break
                 self.look()
+                if self._nothing_open() and self._rest(life):
+                    break
         except BaseException as error:
             if not life.over:
                 self._broken(error)
         finally:
             life.done.release()
+
+    def _nothing_open(self) -> bool:
+        states = list(self._recorder.threads.values())
+        return not _imp.lock_held() and not any(
+            one.waiting is not None or any(not load.end for load in list(one.stack))
+            for one in states
+        )
+
+    def _rest(self, life: "_Life") -> bool:
+        """Nothing is being imported: no thread until something is. False where it is after all."""
+        if not self.rests or self.hopeless is not None:
+            return False
+        with self._change:
+            if life.over:
+                return True
+            self._life = None
+            self._recorder.outermost = self._start_again  # first, so that no begin is missed
+            if self._nothing_open():
+                return True
+            self._recorder.outermost = None
+            if self._life is not None:
+                return True  # that begin has started another one
+            self._life = life
+            return False
 
     def restart_in_child(self) -> None:
         """After a fork: our thread stayed in the parent, and so did what it was watching."""
@@ -271,139 +278,6 @@ class Watchdog:
         elif not self._current and self._watched - self._lock_since >= self._stall_ns:
             stall = self._current[0] = Stall(None, None, self._lock_at)
             new.append(stall)
-
-
-class Lookout:
-    """What a session has to do with imports that hang, and with forks.
-
-    `write` puts what was told of down while it hangs: the process may be killed before it ends.
-    """
-
-    def __init__(
-        self,
-        recorder: "Recorder",
-        config: "Config",
-        write: "Callable[[list[dict[str, Any]]], object]",
-    ) -> None:
-        self._recorder = recorder
-        self._config = config
-        self._write = write
-        self._alarms: Any = None
-        self._held: list[Any] = []  # what other threads held at the last fork
-        self._warned: set[tuple[str, int | None]] = set()
-        self.watchdog = Watchdog(recorder, config.stall_seconds, self._report, self._broken)
-
-    def start(self) -> None:
-        self._recorder.state()  # while this is still the only thread: it names the main one
-        self.watchdog.start()
-
-    def stop(self) -> None:
-        """The seams are taken back."""
-        self.watchdog.stop()
-        forks = sys.modules.get("importtrace._forks")
-        if forks is not None:
-            forks.release()
-
-    def finish(self) -> None:
-        """The exit: a last look, so that what has ended since is told."""
-        if self.watchdog.stop():
-            self.watchdog.look()
-
-    def header(self) -> "dict[str, Any]":
-        """What the trace's first line says of this."""
-        out: dict[str, Any] = {}
-        stalls = [stall.data for stall in list(self.watchdog.stalls) if stall.data]
-        if stalls:
-            out["stalls"] = stalls
-        forks = sys.modules.get("importtrace._forks")
-        if forks is not None and forks.ORPHANS:
-            out["orphaned"] = [orphan.held.to_dict() for orphan in list(forks.ORPHANS.values())]
-        return out
-
-    # forks ---------------------------------------------------------------------------------
-
-    def before_fork(self) -> None:
-        self.watchdog.stop()  # a live thread makes os.fork() warn
-        self._held = []
-        me = _thread.get_ident()
-        if any(owner != me for _, owner, _ in _compat.held_locks()):
-            self._held = load_by_hand("_forks").held_elsewhere(self._recorder)
-
-    def after_fork_in_parent(self) -> None:
-        if _COUNTS_LATE:
-            self.watchdog.start_with_next_import()
-        else:
-            self.watchdog.start()
-        new = [one for one in self._held if (one.module, one.serial) not in self._warned]
-        if new and not self._recorder.off:
-            self._warned.update((one.module, one.serial) for one in new)
-            modules: dict[str, list[str]] = {}
-            for one in new:
-                modules.setdefault(str(one.name or one.ident), []).append(one.module)
-            held = "; ".join(
-                f"thread {name} was importing {', '.join(found)}" for name, found in modules.items()
-            )
-            self._known_alarms().fork(
-                f"this process was forked while {held}: in the child, an import of these can never "
-                "finish",
-                [one.to_dict() for one in new],
-            )
-
-    def after_fork_in_child(self, parent_pid: int) -> None:
-        watchdog = self.watchdog
-        watchdog.restart_in_child()
-        self._alarms = None
-        self._warned.clear()
-        held, self._held = self._held, []
-        if held:
-            forks = load_by_hand("_forks")
-            raising = self._config.on_orphaned_lock == "raise"
-            forks.adopt(held, parent_pid, raising, self._recorder, watchdog.wake)
-        forks = sys.modules.get("importtrace._forks")
-        if forks is not None and forks.ORPHANS:
-            watchdog.hopeless = forks.asking
-            watchdog.after_look = self._tell_handed_out
-        watchdog.start()
-
-    # on the watchdog's thread --------------------------------------------------------------
-
-    def _known_alarms(self) -> "Any":
-        if self._alarms is None:
-            config = self._config
-            self._alarms = load_by_hand("_alarms").Alarms(
-                self._recorder, config.log != "off", config.redact, _orphan_of
-            )
-        return self._alarms
-
-    def _report(self, new: "list[Stall]", ended: "list[Stall]") -> None:
-        state = self._recorder.state()
-        state.muted += 1  # what it takes is ours, not the program's
-        try:
-            self._known_alarms().report(new, ended)
-        except Exception as error:
-            names = [stall.subject.name for stall in new if stall.subject is not None]
-            warn(f"no report on hanging imports ({type(error).__name__}: {error}): {names}")
-        finally:
-            state.muted -= 1
-        told = [stall.data for stall in (*new, *ended) if stall.data]
-        if told:
-            self._write(told)
-
-    def _tell_handed_out(self) -> None:
-        forks: Any = sys.modules["importtrace._forks"]
-        for module, thread, summary in forks.handed_out():
-            self._known_alarms().handed_out(module, thread, summary)
-
-    def _broken(self, error: BaseException) -> None:
-        warn(f"hanging imports are no longer watched for ({type(error).__name__}: {error})")
-
-
-def _orphan_of(module: str, picture: "Any", thread: "Any") -> "dict[str, Any] | None":
-    forks = sys.modules.get("importtrace._forks")
-    found: dict[str, Any] | None = None
-    if forks is not None:
-        found = forks.orphan_of(module, picture, thread)
-    return found
 
 
 def native(name: str) -> "Any":

@@ -24,6 +24,7 @@ BAD_INPUT = 2
 # command: (help, the module that has its ``add_arguments(parser)`` and ``main(given) -> exit code``)
 _COMMANDS = {
     "reproduce": ("find an order or a race that fails, and prove it", "importtrace.race.command"),
+    "replay": ("force the order of imports that a trace holds", "importtrace.race.replay_command"),
     "run": ("run a program traced, in a fresh interpreter", "importtrace.inject.run"),
     "ship": ("send traces by OTLP, each span once", "importtrace.shipping.command"),
     "demo": ("an import that fails in three threads, explained", "importtrace.demo"),

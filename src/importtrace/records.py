@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
-SCHEMA = 1
+from importtrace._shown import SCHEMA as SCHEMA
+from importtrace._shown import not_observed as not_observed
+from importtrace._shown import observed as observed
 
 Kind = Literal["load", "request"]
 Outcome = Literal["ok", "failed", "partial", "waited"]
@@ -24,32 +26,6 @@ _INTEGERS = frozenset(("id", "parent", "of", "harmless_requests"))
 _OBJECTS = frozenset(("thread", "importer", "held_by", "error", "cause"))
 _LISTS = frozenset(("names", "bound_names"))
 _FLAGS = frozenset(("handled", "implied", "reload"))
-
-# What each mode shows; `auto` and `probes` are the same where both are possible.
-_SEEN = {
-    "finder": ["loads", "failures of bodies", "find times"],
-    "probes": ["loads", "failures", "requests", "waits", "hand-outs", "body times", "reloads"],
-}
-_UNSEEN = {
-    "finder": [
-        "searches that found nothing",
-        "body times",
-        "requests",
-        "waits",
-        "hand-outs",
-        "reloads",
-        "bodies that no import started",
-    ],
-    "probes": ["finders", "modules taken from sys.modules", "builtin and frozen body starts"],
-}
-
-
-def observed(mode: str) -> list[str]:
-    return _SEEN["finder" if mode == "finder" else "probes"]
-
-
-def not_observed(mode: str) -> list[str]:
-    return _UNSEEN["finder" if mode == "finder" else "probes"]
 
 
 def _check(key: str, value: Any) -> None:

@@ -10,9 +10,9 @@ from time import time_ns
 
 from importtrace import _compat, _late
 from importtrace._hooks import Hooks, Process
+from importtrace._lookout import Lookout
 from importtrace._probes import Probes
 from importtrace._recorder import Recorder
-from importtrace._watchdog import Lookout
 from importtrace.config import READY_POINTS, Config, resolve, warn
 
 TYPE_CHECKING = False
@@ -87,6 +87,7 @@ class Session:
         _process.after_fork_in_parent = self._lookout.after_fork_in_parent
         _process.at_exit = self._at_exit
         _process.before_exit = self._before_exit
+        self._lookout.watchdog.rests = self._probes is not None
         self._lookout.start()
 
     def _open_spool(self) -> None:
@@ -156,7 +157,8 @@ class Session:
 
     def trace(self) -> "Trace":
         """What was recorded so far: an immutable `Trace`."""
-        return self._snapshot("snapshot")
+        trace: Trace = self._snapshot("snapshot")
+        return trace
 
     def explain(self, error: BaseException) -> "Cause | None":
         """The cause of an exception; None if no import has to do with it. From any thread, at any time."""
@@ -197,11 +199,13 @@ class Session:
             self._failures = Failures(self._recorder, proves)
         return self._failures
 
-    def _snapshot(self, end: str) -> "Trace":
+    def _snapshot(self, end: str, *, plain: bool = False) -> "Any":
+        """A `Trace`; where that needs a module that a file of the user's hides, a `_snapshot.Plain`."""
         state = self._recorder.state()
         state.muted += 1
         try:
-            from importtrace._snapshot import Facts, snapshot
+            from importtrace import _snapshot
+            from importtrace._snapshot import Facts
 
             facts = Facts()
             facts.mode = self.mode
@@ -216,7 +220,8 @@ class Session:
             if self._broken is not None:
                 facts.stopped = self._broken
             facts.ready_points = dict(self._hooks.ready_points)
-            trace = snapshot(self._recorder, facts)
+            take = _snapshot.plain if plain else _snapshot.snapshot
+            trace = take(self._recorder, facts)
             if self._parent_trace is not None:
                 trace.header["parent_trace"] = self._parent_trace
             trace.header.update(self._lookout.header())
@@ -310,15 +315,20 @@ class Session:
         try:
             if not _wanted(self.config):
                 return
-            from importtrace.exporters import deliver
+            from importtrace._shadowing import in_front
+            from importtrace.exporters import deliver, deliver_aside
 
-            trace = self._snapshot(end)
+            hidden = in_front()
+            trace = self._snapshot(end, plain=hidden is not None)
             if self._file is not None:
                 from importtrace.naming import trace_path
 
                 self.config.file = trace_path(self._file, trace.header["pid"], self._owner)
 
-            deliver(trace, self.config, at_exit=at_exit)
+            if hidden is None:
+                deliver(trace, self.config, at_exit=at_exit)
+            else:
+                deliver_aside(trace, self.config, hidden)
         except Exception as error:
             warn(f"the trace was not delivered ({type(error).__name__}: {error})")
         finally:
@@ -341,9 +351,18 @@ class Session:
         state = self._recorder.state()
         state.muted += 1
         try:
+            from importtrace._shadowing import in_front
+            from importtrace.naming import trace_path
+
+            if in_front() is not None:
+                from importtrace.exporters.aside import write
+
+                trace = self._snapshot("snapshot", plain=True)
+                path = trace_path(self._file, trace.header["pid"], self._owner)
+                write(trace, path, self.config)
+                return
             trace = self._snapshot("snapshot")
             from importtrace.exporters.file import FileExporter
-            from importtrace.naming import trace_path
 
             if self.config.redact:
                 from os.path import expanduser

@@ -310,3 +310,34 @@ def test_celery_prefork(programs: Path, tmp_path: Path) -> None:
     assert "celery" not in found["modules"]  # the parent's
     assert "orphaned" not in header
     assert "importtrace:" not in server.log
+
+
+def test_a_hang_under_gevent(programs: Path, tmp_path: Path) -> None:
+    """Patched before us: our thread is a real one, and a greenlet's place is told only if it runs."""
+    write(
+        tmp_path,
+        **{
+            "busy.py": "import time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: pass\n",
+            "sleeps.py": "import gevent\ngevent.sleep(2)\n",
+            "main.py": """
+                from gevent import monkey; monkey.patch_all()
+                import importtrace
+                importtrace.install()
+                import busy
+                import sleeps
+                """,
+        },
+    )
+    env = environment(tmp_path, IMPORTTRACE_STALL_SECONDS="0.4", IMPORTTRACE="0")
+    env["PYTHONPATH"] = str(Path(SITE).parents[2])
+    done = subprocess.run(
+        [str(programs / "python"), "main.py"],
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"time')]
+    stalls = {one["module_name"]: one for one in found if one["event"] == "import.stalled"}
+    assert Path(stalls["busy"]["file"]).name == "busy.py"
+    assert stalls["busy"]["threads"][0]["chain"][-1]["module"] == "busy"
+    assert "has ended" not in stalls["sleeps"]["summary"]
+    assert "holder_alive" not in str(stalls["sleeps"])

@@ -216,3 +216,30 @@ def test_oracle_of_ones_own_decides_who_goes_on(runner, package):
     assert result.ok
     order = [step[0] for step in result.steps if step[0]]
     assert order == sorted(order, reverse=True)
+
+
+def test_fork_in_mid_import_is_an_orphaned_lock(runner, package):
+    """The forked process waits for a lock that nobody in it holds; it says so, and both are ended."""
+    folder = package(
+        {
+            "job/__init__.py": "",
+            "job/table.py": "import job.rates\n",
+            "job/rates.py": "",
+            "job/work.py": """
+                import os
+                child = os.fork()
+                if not child:
+                    import job.table
+                    os._exit(0)
+                os.waitpid(child, 0)
+            """,
+        }
+    )
+    text = "v1:job.table,job.work:1@acquire/job.rates=2"
+    result = run(runner, folder, text, run_limit_s=30.0)
+    assert result.outcome == "deadlock"
+    assert result.seconds < 10
+    assert result.cause["kind"] == "orphaned_lock"
+    assert result.cause["module"] == "job.table"
+    assert result.cause["chain"][-1]["file"].endswith("work.py")
+    assert run(runner, folder, text.partition(":1@")[0]).ok

@@ -91,15 +91,14 @@ def test_order_failures_are_told_from_what_is_missing(package):
     """A cycle that one order survives, an optional dependency, a bug of its own."""
     files = {
         "kit/__init__.py": "",
-        "kit/a.py": "from kit.b import B\nclass A: pass\n",
-        "kit/b.py": "import kit.a\nclass B: pass\ndef late(): return kit.a.A\n",
+        "kit/a.py": "class A: pass\nimport kit.b\nkit.b.B\n",
+        "kit/b.py": "from kit.a import A\nclass B: pass\n",
         "kit/c.py": "from kit.a import A\n",
         "kit/needs.py": "import not_installed_anywhere\n",
         "kit/own.py": "1 / 0\n",
-        "kit/loop.py": "from kit.loop import missing_here\n",
+        "kit/loop.py": "from kit.pool import one\ntwo = 2\n",
+        "kit/pool.py": "from kit.loop import two\none = 1\n",
     }
-    files["kit/b.py"] = "from kit.a import A\nclass B: pass\n"
-    files["kit/a.py"] = "class A: pass\nimport kit.b\nkit.b.B\n"
     report = explore("kit", path=[package(files)], strategy="orders")
     judged = {row.entries[0]: row for row in report.orders}
     assert judged["kit.a"].outcome == "ok"

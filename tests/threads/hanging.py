@@ -65,6 +65,7 @@ class Hanging:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._out: list[str] = []
         self._printed: queue.Queue[str] = queue.Queue()
+        self._other: list[Any] = []  # printed, and not asked for yet
         self._stdout = threading.Thread(target=self._read_out, daemon=True)
 
     def _read(self) -> None:
@@ -81,6 +82,10 @@ class Hanging:
 
     def printed(self, kind: type) -> Any:
         """The next line of JSON on its stdout, or its children's, that is of that kind."""
+        for found in self._other:  # a child and its parent print in any order
+            if type(found) is kind:
+                self._other.remove(found)
+                return found
         while True:
             try:
                 found = json.loads(self._printed.get(timeout=WAIT_S))
@@ -90,6 +95,7 @@ class Hanging:
                 continue
             if type(found) is kind:
                 return found
+            self._other.append(found)
 
     def __enter__(self) -> Self:
         self._reader.start()

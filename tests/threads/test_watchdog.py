@@ -401,12 +401,12 @@ def test_the_process_ends_at_once(end, tmp_path):
 def test_a_report_that_fails_is_one_line(tmp_path):
     """Fail open: the program goes on, and the next hang is reported all the same."""
     program = """
-    from importtrace import _watchdog
-    load = _watchdog.load_by_hand
+    from importtrace import _lookout
+    load = _lookout.load_by_hand
     def broken(name):
-        _watchdog.load_by_hand = load
+        _lookout.load_by_hand = load
         raise OSError("no file descriptor left")
-    _watchdog.load_by_hand = broken
+    _lookout.load_by_hand = broken
     import client
     import client2
     """

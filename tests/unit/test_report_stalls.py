@@ -11,7 +11,7 @@ STALL = {
     "thread": {"id": 1, "name": "MainThread"},
     "since_ns": 1_000_000_000,
     "reported_ns": 11_000_000_000,
-    "summary": "the import of shop.db has made no progress for 10.0 s: thread MainThread stands at db.py, line 5",
+    "summary": "the import of shop.db has made no progress for 10.0 s: MainThread stands at db.py, line 5",
     "hint": "it goes on when that line does",
     "threads": [
         {

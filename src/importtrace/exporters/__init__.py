@@ -31,7 +31,40 @@ def deliver(trace: "Trace", config: "Config", *, at_exit: bool) -> None:
     At the ready mark it does not wait for the network, unless the application's own TracerProvider
     does. At exit it takes up to ``config.export_timeout_s`` and the start of a child process.
     """
-    _guarded("trace", _deliver_alone, trace, config, at_exit)
+    _guarded("trace", _deliver_alone, _deliver, trace, config, at_exit)
+
+
+def deliver_aside(trace: "Any", config: "Config", hidden: tuple[str, str]) -> None:
+    """As ``deliver``, of a ``_snapshot.Plain``, from a child process, which is waited for.
+
+    Imports nothing of the standard library: ``hidden`` is a module of it that cannot be had here, and
+    the user's file that stands in front of it.
+    """
+
+    def aside(trace: "Any", config: "Config", at_exit: bool) -> None:
+        from importtrace.exporters.aside import AsideError, deliver
+
+        told, first = _told_of(trace.header["start"])
+        try:
+            deliver(trace, config, told, first=first)
+        except AsideError as error:
+            from importtrace.config import warn
+
+            name, file = hidden
+            warn(
+                f"the trace was not delivered: {file} hides the standard module {name!r}, and {error}; "
+                "rename that file"
+            )
+
+    _guarded("trace", _deliver_alone, aside, trace, config, True)
+
+
+def deliver_told(
+    trace: "Trace", config: "Config", told: "set[tuple[Any, ...]]", *, first: bool
+) -> None:
+    """As ``deliver``; ``told`` is what was logged of the trace, to which is added, and ``first`` whether
+    this is its first delivery. For a process that stands in for the traced one."""
+    _guarded("trace", _deliver_told, trace, config, True, told, first)
 
 
 def before_fork() -> None:
@@ -45,21 +78,34 @@ def before_fork() -> None:
         pause_all()
 
 
-def _deliver_alone(trace: "Trace", config: "Config", at_exit: bool) -> None:
+def _deliver_alone(
+    call: "Callable[[Any, Config, bool], None]", trace: "Any", config: "Config", at_exit: bool
+) -> None:
     lock = _locks.setdefault(os.getpid(), allocate_lock())
     # at exit the thread that delivers the start-up may still be at it
     locked = lock.acquire(timeout=config.export_timeout_s)
     try:
-        _deliver(trace, config, at_exit)
+        call(trace, config, at_exit)
     finally:
         if locked:
             lock.release()
 
 
-def _deliver(trace: "Trace", config: "Config", at_exit: bool) -> None:
-    key = (os.getpid(), trace.start_ns)
+def _told_of(start_ns: int) -> "tuple[set[tuple[Any, ...]], bool]":
+    """What was logged of this process's trace, and whether nothing was delivered of it yet."""
+    key = (os.getpid(), start_ns)
     first = key not in _told
-    told = _told.setdefault(key, set())
+    return _told.setdefault(key, set()), first
+
+
+def _deliver(trace: "Trace", config: "Config", at_exit: bool) -> None:
+    told, first = _told_of(trace.start_ns)
+    _deliver_told(trace, config, at_exit, told, first)
+
+
+def _deliver_told(
+    trace: "Trace", config: "Config", at_exit: bool, told: "set[tuple[Any, ...]]", first: bool
+) -> None:
     trace = _placed(trace)
     if config.redact:  # before anything else; if it fails, nothing leaves
         from importtrace.exporters.redact import redact

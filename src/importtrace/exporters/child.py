@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from importtrace import tracefile
+from importtrace.exporters import interpreter
 
 if TYPE_CHECKING:
     from importtrace.records import Trace
@@ -65,7 +66,7 @@ class ChildExporter:
 
         While the program waits for it, it gives up soon where nobody takes its connection.
         """
-        python = _interpreter()
+        python = interpreter.find()
         if python is None:
             self.loss = (
                 f"spans not sent: {sys.executable!r} is no Python interpreter that could send "
@@ -80,10 +81,10 @@ class ChildExporter:
         self._deadline = time.monotonic() + self._limit_s
         try:
             self._process = subprocess.Popen(
-                [python, "-s", "-P", "-c", _BOOT, json.dumps(_path())],
+                [python, *interpreter.FLAGS, "-c", _BOOT, json.dumps(interpreter.search_path())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                env=_environment(),
+                env=interpreter.environment(os.environ) | {"GRPC_VERBOSITY": "NONE"},
                 start_new_session=True,  # Ctrl-C is for the program
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
@@ -256,32 +257,3 @@ def _close_quietly(process: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
     except OSError:
         pass
-
-
-def _interpreter() -> str | None:
-    """The interpreter to start; embedded and frozen programs have another ``sys.executable``."""
-    if getattr(sys, "frozen", False):
-        return None
-    candidates = [sys.executable, os.path.join(sys.exec_prefix, "bin", "python3")]
-    for path in candidates:
-        name = os.path.basename(path or "").lower()
-        if name.startswith(("python", "pypy")) and os.path.exists(path):
-            return path
-    return None
-
-
-def _path() -> list[str]:
-    """Where this process finds us and the SDK. Comes after the child's own, shadowing nothing."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    # injection leaves nothing on sys.path: the child could not find us there
-    return [entry for entry in [*sys.path, package] if entry and os.path.isabs(entry)]
-
-
-def _environment() -> dict[str, str]:
-    """Without what would trace, inject into, or otherwise change the child's interpreter."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("IMPORTTRACE")
-        and (not name.startswith("PYTHON") or name == "PYTHONHOME")
-    } | {"GRPC_VERBOSITY": "NONE"}

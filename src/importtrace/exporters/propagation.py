@@ -10,8 +10,8 @@ each. The process that sends our own spans is given nothing: it is traced by nob
 """
 
 import os
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

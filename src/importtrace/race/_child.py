@@ -22,12 +22,15 @@ _posix: "Any" = sys.modules["posix"]
 _SPEC = _compat.bootstrap_function("ModuleSpec")
 
 
-def run(job: "dict[str, Any]", file: int) -> None:
-    """Does not return: the process ends here, whatever the target's threads do."""
+def run(job: "dict[str, Any]", file: int, words: int) -> None:
+    """Does not return: the process ends here, whatever the target's threads do.
+
+    `words` is a file for what is to be known even if this process never comes to its result.
+    """
     begin = monotonic()
     process = _posix.getpid()
     try:
-        result = _modules(job) if job["task"] == "list" else _run(job, file)
+        result = _modules(job) if job["task"] == "list" else _run(job, file, words)
     except BaseException as error:
         result = {"trouble": _stacks.said(error)[0] + ": " + str(_stacks.said(error)[1])}
     if _posix.getpid() != process:
@@ -50,7 +53,7 @@ def _mark(file: int, name: str) -> None:
     _posix.write(file, f"at {name}\n".encode("utf-8", "replace"))
 
 
-def _run(job: "dict[str, Any]", file: int) -> "dict[str, Any]":
+def _run(job: "dict[str, Any]", file: int, words: int) -> "dict[str, Any]":
     sys.path[:0] = job["path"]
     if job["bytecode"] and sys.dont_write_bytecode and sys.pycache_prefix is None:
         # The environment wants none kept: each run would compile all that it imports.
@@ -59,6 +62,7 @@ def _run(job: "dict[str, Any]", file: int) -> "dict[str, Any]":
     _steps.take(job["set_up"])
     plan = _plans.make(job["plan"])
     control = Control(plan)
+    control.words = words
     entries = job["entries"]
     if job["mark"]:
         control.mark = lambda name: _mark(file, name)
@@ -67,7 +71,7 @@ def _run(job: "dict[str, Any]", file: int) -> "dict[str, Any]":
     session = _capture() if job["explain"] else None
     ends: list[dict[str, Any]] = []
     if job["threads"]:
-        _in_threads(control, entries, session, ends, job["limit"])
+        _in_threads(control, entries, session, ends, job)
     else:
         control.alone(_name(entries[0]))
         for number, entry in enumerate(entries, start=1):
@@ -76,7 +80,7 @@ def _run(job: "dict[str, Any]", file: int) -> "dict[str, Any]":
             _import(number, entry, session, ends)
             if ends[-1]["outcome"] != "ok":
                 break
-    verdict = control.verdict
+    verdict = control.verdict if control.verdict != "free" else None
     control.verdict = verdict or "over"  # whatever still runs is no longer held
     result: dict[str, Any] = {
         "verdict": verdict,
@@ -108,7 +112,8 @@ def _capture() -> "Any":
     """importtrace's own, around the points; all of it is loaded already (`_warm`)."""
     import importtrace
 
-    return importtrace.install(log="off", spans="off", file="", mode="auto")
+    # stall_seconds: its thread would be one that can always go on, and no deadlock would be certain
+    return importtrace.install(log="off", spans="off", file="", mode="auto", stall_seconds=0)
 
 
 def _forked(control: Control) -> None:
@@ -121,7 +126,7 @@ def _in_threads(
     entries: "list[tuple[str, str | None]]",
     session: "Any",
     ends: "list[dict[str, Any]]",
-    limit_s: float,
+    job: "dict[str, Any]",
 ) -> None:
     arrived = _thread.allocate_lock()
     arrived.acquire()
@@ -134,15 +139,18 @@ def _in_threads(
         thread.gate.acquire()
         try:
             _import(thread.index, entry, session, ends)
+            for number, later in enumerate(further.get(thread.index, ()), start=1):
+                _import(thread.index, later, session, ends, number)
         finally:
             control.end(thread)
 
+    further = dict(enumerate(job["further"], start=1))
     threads = [control.add(_name(entry)) for entry in entries]
     for thread, entry in zip(threads, entries, strict=True):
         _thread.start_new_thread(body, (thread, entry))
         arrived.acquire()
     control.start()
-    control.watch(limit_s)
+    control.watch(job["limit"])
 
 
 def _name(entry: "tuple[str, str | None]") -> str:
@@ -154,6 +162,7 @@ def _import(
     entry: "tuple[str, str | None]",
     session: "Any",
     ends: "list[dict[str, Any]]",
+    statement_number: int = 0,
 ) -> None:
     module, name = entry
     text = f"import {module}" if name is None else f"from {module} import {name}"
@@ -168,6 +177,7 @@ def _import(
         kind, message = _stacks.said(error)
         end: dict[str, Any] = {
             "thread": number,
+            "statement": statement_number,
             "outcome": _outcome(error),
             "type": kind,
             "message": message,
@@ -176,13 +186,14 @@ def _import(
         if session is not None:
             try:
                 cause = session.explain(error)
-                if cause is not None:
+                # A capture that stopped half-way has not seen enough to judge by.
+                if cause is not None and session._broken is None:
                     end["cause"] = cause.to_dict()
             except Exception as failed:
                 end["unexplained"] = _stacks.said(failed)[0]
         ends.append(end)
     else:
-        ends.append({"thread": number, "outcome": "ok"})
+        ends.append({"thread": number, "statement": statement_number, "outcome": "ok"})
 
 
 def _outcome(error: BaseException) -> str:

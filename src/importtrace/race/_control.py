@@ -30,6 +30,7 @@ READY, RUNNING, WAITING, OUTSIDE, DONE = "ready", "running", "waiting", "outside
 
 TICK_S = 0.004  # how often a silent thread is looked at
 PATIENCE_S = 0.25  # asleep for so long, in something that may end by itself: others go on meanwhile
+HOLD_S = 1.0  # how long threads that could go on wait for one that runs without the token
 SETTLE_S = 0.03  # how long a thread that has just been woken may take to its next point
 MOST_STEPS = 50_000
 
@@ -73,7 +74,8 @@ class Thread:
 
 class Control:
     """`decide(control, current, kind, module, nth, runnable) -> index` says who goes on; `current` is the
-    index of the thread at the point, which is in `runnable` unless it cannot go on."""
+    index of the thread at the point, which is in `runnable` unless it cannot go on. -1: nobody, until a
+    thread that runs without the token comes to a point; if none does, it is asked once more, as "stuck"."""
 
     def __init__(self, decide: "Callable[..., int]") -> None:
         self.decide = decide
@@ -87,6 +89,7 @@ class Control:
         self.entries = 0  # that have not ended
         self.roaming = 0  # threads that run or sleep without the token
         self.verdict: str | None = None
+        self.words = -1  # a file, see `_child.run`
         self.mark: Callable[[str], None] | None = None  # is told of each body before it runs
         self.mutex = _thread.allocate_lock()
         self.over = _thread.allocate_lock()
@@ -174,11 +177,12 @@ class Control:
                         self.holder = thread
                 if self.holder is thread:
                     chosen = self._decide(thread, kind, module, nth, True)
-                    if chosen is thread or chosen is None:
+                    if chosen is thread:
                         thread.state = RUNNING
                         return
                     thread.state = READY
-                    self._hand(chosen)
+                    if chosen is not None:
+                        self._hand(chosen)
             thread.gate.acquire()
         finally:
             thread.inside = False
@@ -266,6 +270,9 @@ class Control:
         here = current.index if current is not None else 0
         default = here if able else runnable[0]
         chosen = self.decide(self, here, kind, module, nth, runnable)
+        if chosen == -1 and self.roaming and kind != "stuck":
+            self.holder = None
+            return None
         if chosen not in runnable:
             chosen = default
         if len(self.steps) < MOST_STEPS:
@@ -323,8 +330,11 @@ class Control:
             holder = self.holder
             if holder is None:
                 # nobody can go on: for good, if nothing in this process will ever wake by itself
-                dead = dead + 1 if self._all_stuck() else 0
-                if dead >= 3:
+                dead = dead + 1 if _tasks.written(self.words) or self._all_stuck() else 0
+                since = since or now
+                if (dead >= 3 or now - since > HOLD_S) and self._resume():
+                    since, dead = 0.0, 0
+                elif dead >= 3:
                     self.verdict = "deadlock"
                     return
                 continue
@@ -347,6 +357,16 @@ class Control:
             chosen = self._decide(thread, "outside", top, self._nth(thread, "outside", top), False)
             if chosen is not None:
                 self._hand(chosen)
+
+    def _resume(self) -> bool:
+        """Somebody was told to wait for a thread that does not come."""
+        with self.mutex:
+            if self.holder is not None:
+                return True
+            chosen = self._decide(None, "stuck", "", 1, False)
+            if chosen is not None:
+                self._hand(chosen)
+        return chosen is not None
 
     def _all_stuck(self) -> bool:
         """Every thread of the process but this one sleeps, and nothing but another thread can wake it."""

@@ -16,6 +16,7 @@ import _thread
 import sys
 
 from importtrace import _compat
+from importtrace.race import _stacks
 from importtrace.race._control import Control
 
 TYPE_CHECKING = False
@@ -55,10 +56,14 @@ def _place_locks(control: Control) -> None:
         try:
             owner = self.owner
             while owner is not None and owner != get_ident():
+                if control.verdict is not None:
+                    if control.verdict == "forked" and owner not in sys._current_frames():
+                        _stacks.orphaned(control.words, self.name)
+                    break
                 thread = by_ident.get(get_ident())
                 if thread is None or thread.inside or thread.state == "outside":
                     break
-                if control.verdict is not None or _import_lock_held():
+                if _import_lock_held():
                     break  # really waits, as a finder would that imports
                 with blocked(get_ident(), self):
                     if self.has_deadlock():

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from importtrace.race._control import Control, Thread
 
+_posix: "Any" = sys.modules["posix"]
 _MOST_FRAMES = 60
 _HIDDEN = (_compat.BOOTSTRAP_GLOBALS, _compat.EXTERNAL_GLOBALS)
 
@@ -94,3 +95,13 @@ def _real_wait(thread: "Thread") -> "Any":
             reference = _compat.BOOTSTRAP_GLOBALS["_module_locks"].get(name)
             return reference() if reference is not None else None
     return None
+
+
+def orphaned(words: int, name: str) -> None:
+    """Said by a process that the target forked: nobody in it will ever give this module's lock back."""
+    stack = _stack(sys._getframe(1))
+    file, line, _ = stack[-1] if stack else ("", 0, "")
+    try:
+        _posix.write(words, f"orphaned\t{name}\t{file}\t{line}\n".encode("utf-8", "replace"))
+    except OSError:
+        pass

@@ -52,6 +52,14 @@ def for_ever(nid: int) -> bool:
     return len(words) > 4 and words[0] == _futex and int(words[4], 16) == 0
 
 
+def written(file: int) -> bool:
+    """There is something in that file."""
+    try:
+        return bool(_posix.fstat(file).st_size)
+    except OSError:
+        return False
+
+
 def others(nid: int) -> list[int]:
     """All threads of this process but that one."""
     try:

@@ -47,7 +47,7 @@ def serve(requests: int, replies: int, file: int, crashes: int, once: int) -> No
             _posix.close(requests)
             _send(replies, ("began", _posix.getpid()))
             _posix.close(replies)
-            _child.run(job, file)
+            _child.run(job, file, crashes)
         _posix.ftruncate(file, 0)
         _posix.ftruncate(crashes, 0)
         _posix.lseek(crashes, 0, 0)
@@ -60,7 +60,7 @@ def serve(requests: int, replies: int, file: int, crashes: int, once: int) -> No
             _signal.alarm(0)
             _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-            _child.run(job, file)
+            _child.run(job, file, crashes)
         _send(replies, ("began", child))
         _posix.waitid(_posix.P_PID, child, _posix.WEXITED | _posix.WNOWAIT)
         _kill(child)  # what it started and left behind

@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+from importtrace.race import conditions_command
 from importtrace.race import report as reports
 from importtrace.race.elsewhere import compare
 from importtrace.race.errors import InputError
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", dest="output", metavar="DIR", help="write a schedule file and a pytest test there"
     )
     parser.add_argument("--json", action="store_true", help="a JSON object on stdout")
+    conditions_command.add_arguments(parser)
 
 
 def _number(least: int, most: int) -> Any:
@@ -115,6 +117,9 @@ def main(given: argparse.Namespace) -> int:
         return _schedule(given, pythons)
     if not given.target:
         raise InputError("name a package to import, or a --schedule to run")
+    wanted = conditions_command.conditions(given)
+    if wanted:
+        return conditions_command.main(given, wanted)
     found: list[Report] = []
     for target in given.target:
         report = _explore(given, target, pythons)

@@ -19,6 +19,8 @@ def verdict(said: str, stuck: list[dict[str, Any]]) -> str:
     """deadlock if each thread waits for another one; the child says so itself where it can be sure."""
     if said == DEADLOCK:
         return DEADLOCK
+    if any(thread.get("owner_gone") for thread in stuck):
+        return DEADLOCK
     waits = any(thread.get("for") for thread in stuck)
     idle = all(thread.get("for") or thread.get("asleep") for thread in stuck)
     return DEADLOCK if stuck and waits and idle else TIMEOUT
@@ -43,6 +45,31 @@ def doing(thread: dict[str, Any], all_of: dict[int, dict[str, Any]]) -> str:
     return f"runs{at}"
 
 
+def _name(thread: dict[str, Any]) -> str:
+    return f"thread {thread['thread']}" if thread["thread"] else "a forked process"
+
+
+def forked(words: str) -> list[dict[str, Any]]:
+    """What processes that the target forked have said, see `_stacks.orphaned`; in the same shape."""
+    found = []
+    for line in words.splitlines():
+        parts = line.split("\t")
+        if len(parts) == 4 and parts[0] == "orphaned" and parts[3].isdigit():
+            found.append(
+                {
+                    "thread": 0,
+                    "entry": "",
+                    "state": "waiting",
+                    "holds": [],
+                    "stack": [(parts[2], int(parts[3]), "")] if parts[2] else [],
+                    "for": parts[1],
+                    "held_by": 0,
+                    "owner_gone": True,
+                }
+            )
+    return found[:20]
+
+
 def _place(thread: dict[str, Any]) -> str:
     """Where in the program: below it may be the standard library, waiting on its behalf."""
     shown = [frame for frame in thread["stack"] if not frame[0].startswith("<")]
@@ -55,7 +82,7 @@ def _place(thread: dict[str, Any]) -> str:
 
 def message(outcome: str, stuck: list[dict[str, Any]]) -> str:
     by_number = {thread["thread"]: thread for thread in stuck}
-    text = "; ".join(f"thread {thread['thread']} {doing(thread, by_number)}" for thread in stuck)
+    text = "; ".join(f"{_name(thread)} {doing(thread, by_number)}" for thread in stuck)
     return text or ("nothing can go on" if outcome == DEADLOCK else "had not ended")
 
 
@@ -64,7 +91,7 @@ def cause(outcome: str, stuck: list[dict[str, Any]]) -> dict[str, Any] | None:
     waiting = [thread for thread in stuck if thread.get("for")]
     if not waiting or outcome != DEADLOCK:
         return None
-    first = waiting[0]
+    first = next((thread for thread in waiting if thread.get("owner_gone")), waiting[0])
     orphaned = bool(first.get("owner_gone"))
     blocked = [thread for thread in stuck if not thread.get("for") and thread.get("asleep")]
     waits = [
@@ -86,12 +113,17 @@ def cause(outcome: str, stuck: list[dict[str, Any]]) -> dict[str, Any] | None:
         ],
         "waits": waits,
     }
-    if not orphaned and blocked:
+    if orphaned:
+        found["hint"] = (
+            "import it before the fork, or start the process by spawn: a thread that was importing it "
+            "is not in the new process, and its lock stays taken there"
+        )
+    elif blocked:
         found["hint"] = (
             "do not wait for another thread, or take a lock that importing code also takes, "
             "while a module's body runs"
         )
-    elif not orphaned:
+    else:
         found["hint"] = "import these modules in one order, or once in the main thread beforehand"
     parts = [found["kind"], *sorted(f"{w['for']}" for w in waits)]
     parts += sorted(f"{t['stack'][-1][2]}" for t in blocked if t["stack"])
@@ -100,7 +132,7 @@ def cause(outcome: str, stuck: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _thread(number: int) -> dict[str, Any]:
-    return {"id": number, "name": f"thread {number}" if number else "another thread"}
+    return {"id": number, "name": f"thread {number}" if number else "a thread that is no entry"}
 
 
 def crash_frames(text: str) -> list[tuple[str, int, str]]:

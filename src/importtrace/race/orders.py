@@ -108,7 +108,8 @@ class Orders:
                 self._loaded_by.setdefault(module, texts[0])
         self.files.update(result.files)
         if len(order) == 1:
-            self.wants.add(order[0], wants(result.steps, self._tops))
+            if _missing(result, self._tops) is None:
+                self.wants.add(order[0], wants(result.steps, self._tops))
             if result.ok:
                 self.fine[texts[0]] = result.seconds
         first = result.first

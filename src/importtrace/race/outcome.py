@@ -66,6 +66,7 @@ class Result:
     seconds    wall time of the child
     python     the version that ran it
     files      of the loaded modules, those of the standard library left out; where steps were asked for
+    statements of each that ended: (thread, its number in the thread from 0, outcome, type, message)
     """
 
     outcome: str
@@ -80,6 +81,7 @@ class Result:
     seconds: float = 0.0
     python: str = ""
     files: tuple[tuple[str, str], ...] = ()
+    statements: tuple[tuple[int, int, str, str | None, str | None], ...] = ()
 
     @property
     def ok(self) -> bool:

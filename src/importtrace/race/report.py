@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,8 @@ def _order(row: Order, paint: Paint) -> Iterator[str]:
 
 def _cause(cause: dict[str, Any], indent: str) -> Iterator[str]:
     if cause.get("summary"):
-        yield from wrapped(plain(f"why: {cause['summary']}"), indent, lines=6)
+        said = re.sub(r"\bthread T(\d+)\b", r"thread \1", str(cause["summary"]))
+        yield from wrapped(plain(f"why: {said}"), indent, lines=6)
     for link in (cause.get("cycle") or [])[:8]:
         place = f"{_short(link['file'])}:{link['line']}" if link.get("file") else "?"
         said = f": {link['statement']}" if link.get("statement") else ""
@@ -206,7 +208,7 @@ def _proof(
     yield paint(title, RED if not proof.own or report.strict else YELLOW)
     yield from told(proof.schedule, result)
     yield ""
-    if result.message:
+    if result.message and (result.first is not None or proof.cause is None):
         yield from wrapped(plain(result.message), "  ", lines=4)
     first = result.first
     if first is not None and first.frames:

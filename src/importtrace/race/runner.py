@@ -211,6 +211,7 @@ def job_data(job: Job) -> dict[str, Any]:
         "task": "run",
         "entries": [(entry.module, entry.name) for entry in entries],
         "threads": scenario.threads,
+        "further": [[(entry.module, entry.name) for entry in more] for more in scenario.further],
         "path": [os.path.abspath(folder) for folder in scenario.path],
         "set_up": [(step.name, step.arguments) for step in scenario.set_up],
         "lines": list(tops) if lines else [],
@@ -254,8 +255,12 @@ def result(job: Job, ended: Ended) -> Result:
         return _died(job, ended, entries, lines)
     if "trouble" in written:
         return Result("error", f"before the import: {written['trouble']}", seconds=ended.seconds)
-    ends = {end["thread"]: end for end in written["ends"]}
-    failed = [end["thread"] for end in written["ends"] if end["outcome"] != OK]
+    ends: dict[int, dict[str, Any]] = {}
+    for end in written["ends"]:  # of several statements in a thread, the first that failed
+        known = ends.get(end["thread"])
+        if known is None or known["outcome"] == OK:
+            ends[end["thread"]] = end
+    failed = list(dict.fromkeys(end["thread"] for end in written["ends"] if end["outcome"] != OK))
     stopped = {entry["thread"]: entry for entry in written.get("stopped", ())}
     threads = []
     for number, entry in enumerate(entries, start=1):
@@ -278,7 +283,7 @@ def result(job: Job, ended: Ended) -> Result:
     done = Schedule(entries, tuple(Switch(*switch) for switch in written["switches"]), lines)
     outcome, message, cause = OK, None, None
     if written["verdict"] is not None:
-        stuck = list(stopped.values())
+        stuck = list(stopped.values()) + hangs.forked(ended.crash)
         outcome = hangs.verdict(written["verdict"], stuck)
         message = hangs.message(outcome, stuck)
         cause = hangs.cause(outcome, stuck)
@@ -300,6 +305,10 @@ def result(job: Job, ended: Ended) -> Result:
         ended.seconds,
         written["python"],
         tuple(written["files"].items()),
+        tuple(
+            (end["thread"], end["statement"], end["outcome"], end.get("type"), end.get("message"))
+            for end in written["ends"]
+        ),
     )
 
 

@@ -70,6 +70,7 @@ class Scenario:
     lines         a switch is possible at every line of a module's body
     watched       top-level names whose lines count with ``lines``; empty: those of the entries
     run_limit_s   a run that takes longer is a `timeout`
+    further       per thread, what it imports after its entry, one after the other, whether or not one fails
     """
 
     entries: tuple[Entry, ...]
@@ -79,6 +80,7 @@ class Scenario:
     lines: bool = False
     watched: tuple[str, ...] = ()
     run_limit_s: float = 10.0
+    further: tuple[tuple[Entry, ...], ...] = ()
 
     @classmethod
     def of(cls, *entries: str, **options: Any) -> Scenario:

@@ -18,6 +18,7 @@ from importtrace.race.findings import BOUND, Options
 from importtrace.race.findings import Report as Report
 from importtrace.race.modules import Sources
 from importtrace.race.orders import Orders
+from importtrace.race.outcome import TIMEOUT
 from importtrace.race.proof import prove
 from importtrace.race.runner import Job, Runner
 from importtrace.race.scenario import Entry, Scenario, SetUp
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from importtrace.race.strategies import Strategy
 
 
+LEAST_LIMIT_S = 3.0  # of one run, however fast its imports are: the machine may be busy
 SEARCH_S = 30.0  # for interleavings, where no limit was given
 MOST_FINDINGS = 3
 FEW_MODULES = 8  # of a package this small, all pairs of modules are tried
@@ -189,7 +191,7 @@ class Search:
         if not self._options.exact_limit:
             # What takes many times as long as it does alone hangs; no need to wait for all of the limit.
             usual = max(self._orders.fine.values(), default=1.0)
-            limit = max(1.0, 20 * len(self._options.entries or "ab") * usual)
+            limit = max(LEAST_LIMIT_S, 60 * usual)
             self._scenario = self._scenario.with_(
                 run_limit_s=min(self._scenario.run_limit_s, limit)
             )
@@ -385,6 +387,14 @@ class Search:
         chosen = genuine[:MOST_FINDINGS] + ([] if genuine and not self.report.strict else own[:1])
         for number, found in enumerate(chosen, start=1):
             self._progress("proofs", number, len(chosen))
-            is_own = _own(found)
-            small = shrink(self._runner, self._scenario, found)
-            self.report.proofs.append(prove(self._runner, self._scenario, small, own=is_own))
+            # A hang takes all of its limit each time; what else failed may take what it needs.
+            limit = self._options.run_limit_s
+            scenario = self._scenario
+            if found.outcome != TIMEOUT:
+                scenario = scenario.with_(run_limit_s=limit)
+            small = shrink(self._runner, scenario, found)
+            proof = prove(self._runner, scenario, small, own=_own(found))
+            if proof.replayed or proof.confirmed:
+                self.report.proofs.append(proof)
+            else:
+                self._note(f"once, and never again: {found.message} ({found.schedule})")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import heapq
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from importtrace.race.runner import Job
@@ -107,17 +107,15 @@ class Exhaustive:
         if not result.steps or not result.followed:
             self._partial = True
             return
-        steps = [step for step in result.steps if step[4]]
         segments = self._segments(result.steps)
         if len(segments) > MOST_SEGMENTS:
             self._partial = True
             del segments[MOST_SEGMENTS:]
-        states = self._order(segments)
-        for later, segment in enumerate(segments):
-            for earlier in self._races(segments, later):
-                first = segments[earlier]
-                self._alternative(steps, states, first.decision, segment.thread)
-                self._alternative(steps, states, _block(steps, first.decision), segment.thread)
+        run = _Run([step for step in result.steps if step[4]], self._order(segments))
+        for earlier, later in self._races(segments):
+            decision = segments[earlier].decision
+            self._alternative(run, decision, segments[later].thread)
+            self._alternative(run, run.block(decision), segments[later].thread)
 
     # segments ------------------------------------------------------------------------------
 
@@ -242,55 +240,52 @@ class Exhaustive:
                 last_reads.setdefault(resource, {})[segment.thread] = segment
         return states
 
-    def _races(self, segments: list[Segment], later: int) -> list[int]:
-        """The latest segment of each other thread that conflicts with this one and that nothing else
-        puts before it."""
-        segment = segments[later]
-        previous: dict[int, int] = {}
-        for number in range(later - 1, -1, -1):
-            if segments[number].thread == segment.thread:
-                previous = segments[number].clock
-                break
-        found: dict[int, int] = {}
-        for number in range(later - 1, -1, -1):
-            other = segments[number]
-            if other.thread == segment.thread or other.thread in found:
-                continue
-            if previous.get(other.thread, -1) >= number:
-                found[other.thread] = -1  # it and all before it come first in any order
-                continue
-            if (
-                other.writes & segment.writes
-                or other.writes & segment.reads
-                or other.reads & segment.writes
-            ):
-                found[other.thread] = number
-        return [number for number in found.values() if number >= 0]
+    def _races(self, segments: list[Segment]) -> Iterator[tuple[int, int]]:
+        """(earlier, later): for each segment and each other thread, that thread's latest segment that
+        conflicts with it and that nothing else puts before it."""
+        wrote: dict[Any, dict[int, int]] = {}
+        touched: dict[Any, dict[int, int]] = {}
+        clocks: dict[int, dict[int, int]] = {}
+        for number, segment in enumerate(segments):
+            latest: dict[int, int] = {}
+            for seen, resources in ((wrote, segment.reads), (touched, segment.writes)):
+                for resource in resources:
+                    for thread, at in seen.get(resource, {}).items():
+                        if thread != segment.thread and latest.get(thread, -1) < at:
+                            latest[thread] = at
+            before = clocks.get(segment.thread, {})
+            for thread, at in latest.items():
+                if at > before.get(thread, -1):
+                    yield at, number
+            clocks[segment.thread] = segment.clock
+            for resource in segment.writes:
+                wrote.setdefault(resource, {})[segment.thread] = number
+                touched.setdefault(resource, {})[segment.thread] = number
+            for resource in segment.reads:
+                touched.setdefault(resource, {})[segment.thread] = number
 
-    def _alternative(self, steps: list[Step], states: list[int], at: int, wanted: int) -> None:
-        step = steps[at]
+    def _alternative(self, run: _Run, at: int, wanted: int) -> None:
+        step = run.steps[at]
         runnable = [thread for thread in range(1, step[5].bit_length()) if step[5] >> thread & 1]
         options = [wanted] if wanted in runnable else [one for one in runnable if one != step[4]]
         for thread in options:
             if thread == step[4]:
                 continue
-            key = (states[at], step[0], thread)
+            key = (run.states[at], step[0], thread)
             if key in self._visited:
                 self.pruned += 1
                 continue
             self._visited.add(key)
-            before = steps[:at]
-            cost = sum(preempts(one, one[4]) for one in before) + preempts(step, thread)
+            cost = run.costs[at] + preempts(step, thread)
             if cost > self._most_switches:
                 self.beyond += 1
                 continue
             if len(self._queue) > MOST_WAITING:
                 self._partial = True
                 continue
-            found = [Switch(*one[:5]) for one in before if one[4] != default(one)]
+            switches = run.before(at)
             if thread != default(step):
-                found.append(Switch(step[0], step[1], step[2], step[3], thread))
-            switches = tuple(found)
+                switches += (Switch(step[0], step[1], step[2], step[3], thread),)
             if switches in self._asked:
                 self.pruned += 1
                 continue
@@ -299,14 +294,32 @@ class Exhaustive:
             heapq.heappush(self._queue, (cost, self._serial, switches))
 
 
+class _Run:
+    """The decisions of a run; before each, how many preemptions there were and what had been done."""
+
+    def __init__(self, steps: list[Step], states: list[int]) -> None:
+        self.steps = steps
+        self.states = states
+        self.costs: list[int] = []
+        self._switches: list[tuple[int, Switch]] = []
+        cost = 0
+        for number, step in enumerate(steps):
+            self.costs.append(cost)
+            cost += preempts(step, step[4])
+            if step[4] != default(step):
+                self._switches.append((number, Switch(*step[:5])))
+
+    def before(self, at: int) -> tuple[Switch, ...]:
+        return tuple(switch for number, switch in self._switches if number < at)
+
+    def block(self, at: int) -> int:
+        """The decision at which the thread that goes on here was put on."""
+        thread = self.steps[at][4]
+        while at and self.steps[at][0] == thread and self.steps[at - 1][4] == thread:
+            at -= 1
+        return at
+
+
 def _parents(module: str) -> list[str]:
     parts = module.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
-
-
-def _block(steps: list[Step], at: int) -> int:
-    """The decision at which the thread that goes on here was put on."""
-    thread = steps[at][4]
-    while at and steps[at][0] == thread and steps[at - 1][4] == thread:
-        at -= 1
-    return at

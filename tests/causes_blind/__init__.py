@@ -1,0 +1,1 @@
+"""Programs whose explanations were written down before any was seen."""
