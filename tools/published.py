@@ -43,7 +43,8 @@ HEAD = """\
 
 Each was reported in a public tracker by people whom it had hit by chance. *Replayed* says how often the
 schedule that was found failed in the same way; each schedule was also confirmed in an interpreter that was
-not forked. What hangs with one thread needs no schedule.
+not forked. What hangs with one thread needs no schedule. Which of two threads gets a `_DeadlockError` is
+decided by who asks last; the two locks are the same.
 """
 
 

@@ -72,13 +72,10 @@ class Load:
     create = 0  # an extension's creation began
     error: "tuple[str, str | None] | None" = None
     failure: "Any" = None
-    find = 0  # finder mode
-    finder: "Any" = None  # finder mode
     from_list = False  # a try of importlib's whether a name of a `from` list is a submodule
     harmless = 0  # requests by its own children, and by importlib
     holder: "Load | None" = None  # the load that was waited for before this one
     implied = False
-    module_spec: "Any" = None  # finder mode
     pending: "list[Load | Request] | None" = None  # imports by its body, lines not yet resolved
     far = 0  # imports by its body whose line was dear to read
     re_entered: "Load | None" = None  # the load of the same module that this one is inside of
@@ -283,11 +280,6 @@ class Recorder:
         self.threads[state.ident] = state
         self.dropped_earlier = state.dropped = 0
         state.waiting = None
-        state.stack[:] = [
-            load
-            for load in state.stack
-            if load.module_spec is None or getattr(load.module_spec, "_initializing", False)
-        ]
         for order, load in enumerate(state.stack):
             load.begin = now + order  # outermost first, also where the clock is coarse
             load.adopted = True
@@ -313,8 +305,7 @@ class Recorder:
         """What was kept, and what is open now, by begin."""
         found = list(self.log)
         for state in list(self.threads.values()):
-            # (mode `finder` does not see ends, and keeps a load when it was found)
-            found += [load for load in state.stack if load.module_spec is None]
+            found += state.stack
         found.sort(key=_begin)
         return found
 

@@ -146,7 +146,7 @@ class _Builder:
         if load.adopted:
             pass  # began elsewhere, or before us
         elif found or load.error is not None:
-            since = load.find or load.begin + load.wait
+            since = load.begin + load.wait
             until = found or (load.end if load.error is not None else 0)
             if until:
                 # what the finder itself imported, or the parent, is not finding
@@ -184,10 +184,9 @@ class _Builder:
             importer=importer,
             names=names,
             held_by=self._held_by(load.holder),
-            of=self._id(load.holder),
+            of=self._ids.get(id(load.holder)),  # never its ancestor: that is another module
             origin=load.origin,
             loader=_name(load.loader),
-            finder=_name(load.finder),
             bytecode=_bytecode(load),
             error=_error(caught) if load.error is not None else None,
             handled=self._handled(load, caught) if caught is not None else None,
@@ -215,7 +214,7 @@ class _Builder:
             kind="request",
             id=self._ids[id(request)],
             parent=self._id(request.parent),
-            of=self._id(of),
+            of=self._ids.get(id(of)),
             module=request.name,
             outcome=outcome,
             thread=self._thread(request.thread),

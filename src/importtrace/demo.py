@@ -154,6 +154,8 @@ def _run(example: Path, options: list[str], *before: str) -> subprocess.Complete
         return subprocess.run(
             [sys.executable, *before, os.fspath(example / "service.py"), *options],
             env=env,
+            # -m looks for runpy's own modules in the current folder, which may have a types.py
+            cwd=example,
             capture_output=True,
             encoding="utf-8",
             errors="replace",

@@ -24,6 +24,7 @@ import re
 import signal
 import sys
 import tempfile
+import tokenize  # noqa: F401  linecache would import it in the middle of a run
 import traceback
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ class Injector:
             return None
         self.count += 1
         if self.last is not None and self.count > self.last:
-            self.stop()
+            self._off = True  # 3.12.1 crashes where a thread takes its trace function off here
             return None
         if self.seen is not None:
             lines = self.seen if is_analysis(code) else self.hot

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from importtrace.exporters import child
+from importtrace.exporters import child, interpreter
 
 
 def test_nothing_of_ours_or_of_python_s_settings_is_inherited(monkeypatch):
@@ -23,7 +23,7 @@ def test_nothing_of_ours_or_of_python_s_settings_is_inherited(monkeypatch):
         "TRACEPARENT": "00-1-2-01",
     }.items():
         monkeypatch.setenv(name, value)
-    passed = child._environment()
+    passed = interpreter.environment(os.environ)
     assert not any(name.startswith("IMPORTTRACE") for name in passed)
     assert {name for name in passed if name.startswith("PYTHON")} == {"PYTHONHOME"}
     assert passed["OTEL_SERVICE_NAME"] == "shop"
@@ -32,21 +32,21 @@ def test_nothing_of_ours_or_of_python_s_settings_is_inherited(monkeypatch):
 
 def test_the_interpreter_is_this_one():
     """With its environment, in which the program's packages are."""
-    assert child._interpreter() == sys.executable
+    assert interpreter.find() == sys.executable
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the layout of a POSIX installation")
 def test_a_server_that_embeds_python_is_not_started_again(monkeypatch):
     """uWSGI puts itself into sys.executable; the interpreter beside it is meant."""
     monkeypatch.setattr(sys, "executable", "/usr/bin/uwsgi")
-    found = child._interpreter()
+    found = interpreter.find()
     assert found is None or os.path.basename(found).startswith("python")
 
 
 def test_a_frozen_program_is_not_started_again(monkeypatch):
     """sys.executable is the program itself there."""
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert child._interpreter() is None
+    assert interpreter.find() is None
 
 
 def test_relative_entries_of_the_path_are_not_passed_on(monkeypatch):

@@ -28,7 +28,7 @@ STARTUP = "import.startup"
 class Event(NamedTuple):
     """``level`` is error, warning, info or debug; a field that does not apply is absent.
 
-    ``at_ns`` is when the record began, None for the summary.
+    ``at_ns`` is when the record began, None for the summary and for what no record stands for.
     """
 
     level: str
@@ -39,7 +39,10 @@ class Event(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """Tells it from all others of its process, in every snapshot: a later one numbers anew."""
-        return self.name, self.fields.get("module_name"), self.at_ns
+        fields = self.fields
+        # without a time: the same failure of another thread, or of another module, is another one
+        place = self.at_ns or (fields.get("fingerprint"), fields.get("thread_id"))
+        return self.name, fields.get("module_name"), place
 
 
 def events(
@@ -52,7 +55,8 @@ def events(
     """
     correlate = correlate or _uncorrelated
     happenings = _happenings(trace.records, debug, long_wait_ms, correlate)
-    return [*happenings, _summary(trace, correlate(None))]
+    outside = _outside_of_loads(trace, correlate(None))
+    return [*happenings, *outside, _summary(trace, correlate(None))]
 
 
 def _uncorrelated(record: ImportRecord | None) -> dict[str, str]:
@@ -78,6 +82,26 @@ def _happenings(
             yield Event("debug", LOADED, where | _loaded(record), record.start_ns)
 
 
+def _outside_of_loads(trace: Trace, correlation: dict[str, str]) -> Iterator[Event]:
+    """Failed statements of the entry script or a thread, which no record stands for; none was caught."""
+    for cause in trace.header.get("failures") or ():
+        chain = cause.get("chain") or [{}]
+        at = chain[-1]
+        thread = at.get("thread") or {}
+        fields = _present(
+            module_name=cause.get("module"),
+            thread_id=thread.get("id"),
+            thread_name=thread.get("name"),
+            file=at.get("file"),
+            line=at.get("line"),
+            statement=at.get("statement"),
+        )
+        root = cause.get("root") or {}
+        here = all(root.get(key) == at.get(key) for key in ("file", "line"))
+        error = {"type": root.get("type")} if here else {}
+        yield Event("error", FAILED, fields | _explained(cause, error) | correlation)
+
+
 def _where(record: ImportRecord) -> dict[str, Any]:
     importer = record.importer
     return _present(
@@ -91,18 +115,20 @@ def _where(record: ImportRecord) -> dict[str, Any]:
 
 
 def _failure(record: ImportRecord) -> dict[str, Any]:
-    error = record.error or {}
-    cause = record.cause or {}
+    return _explained(record.cause or {}, record.error or {})
+
+
+def _explained(cause: dict[str, Any], error: dict[str, Any]) -> dict[str, Any]:
     return _present(
         error_type=error.get("type"),
-        error_message=error.get("message"),
+        error_message=error.get("message") or cause.get("message"),
         cause_kind=cause.get("kind"),
         summary=cause.get("summary"),
         hint=cause.get("hint"),
         root=cause.get("root"),
         chain=cause.get("chain"),
         fingerprint=cause.get("fingerprint"),
-        cause=record.cause,
+        cause=cause or None,
     )
 
 

@@ -29,6 +29,13 @@ def redact(trace: Trace, parts: frozenset[str], home: str | None) -> Trace:
         return trace
     records = trace.records
     header = trace.header
+    loose = header.get("failures")  # causes of statements that no record stands for
+    if loose:
+        if "statements" in parts:
+            loose = _without_key(loose, "statement")
+        if "messages" in parts:
+            loose = [_cause_without_messages(cause, _messages(cause)) for cause in loose]
+        header = {**header, "failures": loose}
     if "statements" in parts:
         records = tuple(_without_statements(record) for record in records)
     if "messages" in parts:
@@ -51,26 +58,28 @@ def _without_messages(record: ImportRecord) -> ImportRecord:
     if record.error is None and record.cause is None:
         return record
     error, cause = record.error, record.cause
-    quoted = _messages(error) | _messages(cause) | _messages((cause or {}).get("root"))
+    if cause is not None:
+        cause = _cause_without_messages(cause, _messages(error))
+    if error is not None and "message" in error:
+        error = {**error, "message": REDACTED}
+    return replace(record, error=error, cause=cause)
+
+
+def _cause_without_messages(cause: dict[str, Any], quoted: set[str]) -> dict[str, Any]:
+    """``quoted`` is what its summary may quote besides its own messages."""
+    quoted = quoted | _messages(cause) | _messages(cause.get("root"))
     # longest first: a line of a message must not break up the message it is part of
     secrets = sorted((text for text in quoted if text), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, secrets)))
-
-    def hide(text: str) -> str:
-        return pattern.sub(REDACTED, text) if secrets else text
-
-    if error is not None and "message" in error:
-        error = {**error, "message": REDACTED}
-    if cause is not None:
-        cause = dict(cause)
-        for key in ("summary", "hint"):
-            if isinstance(cause.get(key), str):
-                cause[key] = hide(cause[key])
-        if "message" in cause:
-            cause["message"] = REDACTED
-        if isinstance(cause.get("root"), dict) and "message" in cause["root"]:
-            cause["root"] = {**cause["root"], "message": REDACTED}
-    return replace(record, error=error, cause=cause)
+    cause = dict(cause)
+    for key in ("summary", "hint"):
+        if secrets and isinstance(cause.get(key), str):
+            cause[key] = pattern.sub(REDACTED, cause[key])
+    if "message" in cause:
+        cause["message"] = REDACTED
+    if isinstance(cause.get("root"), dict) and "message" in cause["root"]:
+        cause["root"] = {**cause["root"], "message": REDACTED}
+    return cause
 
 
 def _messages(holder: object) -> set[str]:

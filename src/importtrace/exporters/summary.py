@@ -52,7 +52,8 @@ def summarize(trace: Trace) -> Summary:
         wait_ns=sum(waits),
         partial=sum(record.outcome == "partial" for record in records),
         handled=sum(record.handled is True for record in failed),
-        unhandled=sum(map(unhandled, failed)),
+        # and those of statements that no record stands for
+        unhandled=sum(map(unhandled, failed)) + len(trace.header.get("failures") or ()),
         dropped=int(trace.header.get("dropped") or 0),
         ready_by=trace.header.get("ready_by"),
     )
