@@ -23,6 +23,7 @@ TASKS = {
     "test": "builds the wheel and tests it on every Python 3.11, 3.12, 3.13 found here",
     "lint": "ruff, mypy --strict, the layers between the modules",
     "integration": "real servers: gunicorn, uvicorn, Django, receivers of OTLP",
+    "stress": "thousands of faults in our own code, hundreds of rounds of 64 threads (an hour)",
     "bench": "the costs in one table; instruction counts need valgrind",
     "interpreters": "the tests on Python 3.14 and 3.15 (Debian: mmdebstrap, bubblewrap)",
 }

@@ -61,7 +61,7 @@ def tests(session: nox.Session) -> None:
 
 def _tests(session: nox.Session) -> None:
     install(session, *group("test"))
-    session.run("pytest", "-m", "not integration", *session.posargs)
+    session.run("pytest", "-m", "not integration and not stress", *session.posargs)
 
 
 for _version, _path in TESTED.items():
@@ -83,6 +83,13 @@ def integration(session: nox.Session) -> None:
     """Real servers: gunicorn, uvicorn, Django, receivers of OTLP."""
     install(session, *group("test"), *group("integration"))
     session.run("pytest", "-m", "integration", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def stress(session: nox.Session) -> None:
+    """Thousands of faults in our own code, hundreds of rounds of threads."""
+    install(session, *group("test"))
+    session.run("pytest", "tests/stress", "-m", "stress", *session.posargs)
 
 
 @nox.session(python=MAIN)

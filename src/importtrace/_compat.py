@@ -92,6 +92,49 @@ def replace_bootstrap_function(name: str, function: object) -> None:
     setattr(_bootstrap, name, function)
 
 
+# The function that hands out a module's lock, outside the global import lock, just before it is taken.
+MODULE_LOCK_GETTER = "_get_module_lock"
+
+# The code that runs the bodies of modules that were found as files: `get_code`, called by it, is a leaf.
+FILE_BODY_RUNNER = _code(_external, "_LoaderBasics", "exec_module")
+
+
+def file_loaders() -> "list[Any]":
+    """The loader classes whose `get_code` gives `FILE_BODY_RUNNER` a body to run."""
+    names = ("SourceLoader", "SourcelessFileLoader")
+    return [loader for name in names if (loader := getattr(_external, name, None)) is not None]
+
+
+def spec_finder() -> "Any":
+    """A function (name, path) -> spec or None: asks the finders, imports no parent."""
+    return BOOTSTRAP_GLOBALS["_find_spec"]
+
+
+class _Entered:
+    """`_blocking_on[ident] = lock`, where importlib has no manager for that (3.11)."""
+
+    def __init__(self, ident: int, lock: "Any") -> None:
+        self._ident, self._lock = ident, lock
+        self._table = BOOTSTRAP_GLOBALS["_blocking_on"]
+
+    def __enter__(self) -> None:
+        self._table[self._ident] = self._lock
+
+    def __exit__(self, *args: object) -> None:
+        del self._table[self._ident]
+
+
+def waiting_entry() -> "Any":
+    """A context manager (ident, lock): meanwhile CPython's deadlock detector sees that thread wait for it."""
+    return BOOTSTRAP_GLOBALS.get("_BlockingOnManager", _Entered)
+
+
+def module_lock(name: str) -> "Any":
+    """The lock of that module, None if nobody uses one now."""
+    reference = getattr(_bootstrap, "_module_locks", {}).get(name)
+    return reference() if reference is not None else None
+
+
 def held_locks() -> list[tuple[str, int, object]]:
     """(module, ident of the holder, lock) of every module lock held now.
 

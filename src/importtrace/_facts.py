@@ -10,11 +10,17 @@ from importtrace import _compat
 from importtrace._files import file_of, names, namespace_of, read
 from importtrace._frames import (
     MOST_FRAMES,
+    args_of,
     body_places,
+    cause_of,
+    context_of,
+    field,
     imports,
     internal,
+    is_a,
     is_body,
     ours,
+    raised_here,
     traceback,
 )
 from importtrace._recorder import Load, Recorder, Request, ThreadState, thread_name
@@ -40,31 +46,55 @@ class Collector:
         self._recorder = recorder
         self._known = known
         self.files = Files(read, names, file_of)
+        self._outer: list[Frame] | None = None  # of the exception that was raised from this one
 
     def collect(
-        self, caught: "Caught", error: BaseException, state: "ThreadState | None"
+        self,
+        caught: "Caught",
+        error: BaseException,
+        state: "ThreadState | None",
+        here_raised: bool = False,
     ) -> "Failure":
         load = caught.loads[0] if caught.loads else None
         in_flight = load is not None and state is not None and bool(state.stack)
         last, stack = traceback(error)
+        known = state is not None
         if state is None:
-            state = self._thread_of(last)
-        thread = ref(state) if state is not None else {"id": _ident(), "name": None}
+            state = self._asked_by(last)
+            known = (
+                state is not None
+                or "threading" not in sys.modules
+                or raised_here(stack, here_raised)
+            )
+            state = state or self._recorder.state()
+        thread = {} if not known else ref(state)
         failure = Failure(caught.type, caught.message, thread)
-        failure.import_error = isinstance(error, ImportError)
-        failure.not_found = isinstance(error, ModuleNotFoundError)
-        failure.deadlock = isinstance(error, _compat.DeadlockError)
+        failure.import_error = is_a(error, ImportError)
+        failure.not_found = is_a(error, ModuleNotFoundError)
+        failure.deadlock = is_a(error, _compat.DeadlockError)
         failure.path = tuple(entry for entry in sys.path if type(entry) is str)
         self._frames(failure, stack, thread, in_flight)
-        name = getattr(error, "name", None) if isinstance(error, ImportError | NameError) else None
+        name = None
+        for kind in (ImportError, NameError):
+            if is_a(error, kind):
+                name = field(error, kind, "name")
         failure.name = name if type(name) is str else None
         if load is not None:
             self._stage(failure, caught, load, error)
             self._failed_first(failure, load)
-        if isinstance(error, SyntaxError) and type(error.filename) is str and error.lineno:
+        place = (
+            (field(error, SyntaxError, "filename"), field(error, SyntaxError, "lineno"))
+            if is_a(error, SyntaxError)
+            else (None, None)
+        )
+        if type(place[0]) is str and type(place[1]) is int and place[1]:
             # the statement that did not compile never became a frame
             name = load.name if load is not None else None
-            failure.frames.append(Frame(error.filename, error.lineno, name, True, thread))
+            if load is not None and not any(
+                frame.body and frame.module == name for frame in failure.frames
+            ):
+                failure.stage = "compile"
+            failure.frames.append(Frame(place[0], place[1], name, True, thread))
         self._missing(failure, error)
         self._open(failure, state)
         self._orphans(failure)
@@ -114,6 +144,12 @@ class Collector:
                     thread,
                 )
             )
+        frames = failure.frames
+        for n, above in enumerate(self._outer or ()):
+            if frames and (above.file, above.module) == (frames[0].file, frames[0].module):
+                # how the program came there; a function's frame stands below its module's body
+                frames[:0] = (self._outer or [])[: n if frames[0].body == above.body else n + 1]
+                break
 
     def _stage(
         self, failure: "Failure", caught: "Caught", load: "Load", error: BaseException
@@ -134,12 +170,15 @@ class Collector:
         if failure.stage == "create":
             failure.raised_in = "create_module"
         parent = load.name.rpartition(".")[0]
-        if failure.type == "KeyError" and failure.raised_in and error.args == (parent,):
+        if failure.type == "KeyError" and failure.raised_in and args_of(error) == (parent,):
             # also ours if that load is over by now: it is the one that took the package away
             for earlier in reversed(self._recorder.troubled.get(parent, [])):
                 if earlier.thread is not load.thread and earlier.end >= load.begin:
                     failure.parent_failed = self._as_earlier(earlier, load.thread)
                     break
+        missed = args_of(error)[0] if failure.type == "KeyError" and failure.raised_in else None
+        if type(missed) is str and missed in (parent, load.name) and missed not in sys.modules:
+            failure.removed = missed
 
     def _failed_first(self, failure: "Failure", load: "Load") -> None:
         """Newer releases run a failed body again in every thread that waited for it: N equal
@@ -157,19 +196,19 @@ class Collector:
     def _missing(self, failure: "Failure", error: BaseException) -> None:
         where = failure.frames[-1] if failure.frames else None
         if type(error) is ImportError and failure.name and failure.raised_in is None:
-            wanted = getattr(error, "name_from", None) or _quoted(failure.message)
+            wanted = field(error, ImportError, "name_from") or _quoted(failure.message)
             if wanted and (failure.message or "").startswith("cannot import name "):
                 if not self._is_raise(where):
                     failure.missing = (failure.name, wanted)
-        elif isinstance(error, AttributeError):
-            obj, wanted = error.obj, error.name
+        elif is_a(error, AttributeError):
+            obj, wanted = field(error, AttributeError, "obj"), field(error, AttributeError, "name")
             if obj is None and type(wanted) is str:
                 failure.of_none = wanted
             if isinstance(obj, type(sys)) and type(wanted) is str:
                 name = namespace_of(obj).get("__name__")
                 if type(name) is str:
                     failure.missing = (name, wanted)
-        elif isinstance(error, ModuleNotFoundError) and failure.name and failure.raised_in is None:
+        elif is_a(error, ModuleNotFoundError) and failure.name and failure.raised_in is None:
             # import.c has cut importlib's frames off by the time the body's lock is given back
             if not self._is_raise(where):
                 failure.raised_in = "_find_and_load"
@@ -227,12 +266,17 @@ class Collector:
                 concerned.add(parent)
         for name in concerned:
             obj: Any = sys.modules.get(name)
-            if failure.missing and isinstance(error, AttributeError):
-                obj = error.obj
+            if failure.missing and is_a(error, AttributeError):
+                obj = field(error, AttributeError, "obj")
             self._describe(failure, name, obj)
         if failure.not_found and failure.name:
             failure.parent_path = failure.packages.get(failure.name.rpartition(".")[0], ())
         if failure.missing:
+            obj = sys.modules.get(failure.missing[0])
+            if is_a(error, AttributeError):
+                obj = field(error, AttributeError, "obj")
+            if isinstance(obj, type(sys)):
+                failure.present = failure.missing[1] in namespace_of(obj)
             self._find_twin(failure, *failure.missing)
             self._left_behind(failure, failure.missing[0], error, state)
         kind = type(error)
@@ -289,7 +333,7 @@ class Collector:
         self, failure: "Failure", name: str, error: BaseException, state: "ThreadState | None"
     ) -> None:
         """The object outlived the failure of its load: importlib no longer knows it by that name."""
-        obj = error.obj if isinstance(error, AttributeError) else None
+        obj = field(error, AttributeError, "obj") if is_a(error, AttributeError) else None
         # (not by this very error, on its way through the module's own load)
         failed = [
             load
@@ -410,14 +454,41 @@ class Collector:
             if other is not caught:
                 failure.earlier += [self._as_earlier(load, state) for load in other.loads]
         seen = 0
-        context = error.__cause__ or error.__context__
+        context = cause_of(error) or context_of(error)
+        explicit = cause_of(error) is not None
         while context is not None and seen < 10:
             known = self._known.get(id(context))
             if known is not None and known is not caught and known.loads and known.is_of(context):
                 failure.context = self._as_earlier(known.loads[-1], state)
+                failure.context_explicit = explicit
                 return
-            context = context.__cause__ or context.__context__
+            context = cause_of(context) or context_of(context)
             seen += 1
+        self._behind(failure, caught, error, state)
+
+    def _behind(
+        self,
+        failure: "Failure",
+        caught: "Caught",
+        error: BaseException,
+        state: "ThreadState | None",
+    ) -> None:
+        """The exception it was raised from, where that left no load: a name was missing, and a handler
+        of the same body, or a framework's function, wrapped that."""
+        inner = cause_of(error) or context_of(error)
+        if (
+            self._outer is not None
+            or inner is None
+            or not is_a(inner, ImportError, AttributeError, NameError)
+        ):
+            return
+        self._outer = failure.frames
+        try:
+            behind = self.collect(type(caught)(inner, state), inner, state, True)
+        finally:
+            self._outer = None
+        failure.behind = behind
+        failure.context_explicit = cause_of(error) is not None
 
     def _as_earlier(self, load: "Load", state: "ThreadState | None") -> "Earlier":
         file, line = place_of(load)
@@ -442,13 +513,13 @@ class Collector:
             load.name, None, file, line, load.importer, ref(load.thread), load.thread is state, root
         )
 
-    def _thread_of(self, last: "FrameType | None") -> "ThreadState | None":
-        """The thread an exception comes from, by the request that its frame made; else this one."""
+    def _asked_by(self, last: "FrameType | None") -> "ThreadState | None":
+        """The thread an exception comes from, by the request that its frame made."""
         if last is not None:
             for request in reversed(self._recorder.requests):
                 if request.frame == id(last) and request.where_code == id(last.f_code):
                     return request.thread
-        return self._recorder.state()
+        return None
 
 
 def ref(state: "ThreadState") -> "dict[str, Any]":
@@ -468,12 +539,6 @@ def place_of(record: "Load | Request") -> "tuple[str | None, int]":
         if start <= record.line < end:
             return where.co_filename, line or 0
     return where.co_filename, 0
-
-
-def _ident() -> int:
-    import _thread
-
-    return _thread.get_ident()
 
 
 def _state(name: str) -> str:

@@ -9,6 +9,7 @@ everyday, so a plain `not_found` costs next to nothing until it leaves the outer
 import sys
 
 from importtrace._compat import BOOTSTRAP_GLOBALS, EXTERNAL_GLOBALS
+from importtrace._frames import args_of, is_a, traceback_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from importtrace._recorder import Load, Recorder, Request, ThreadState
 
 _MOST_FAILURES = 2_000
+_MOST_OF_ONE = 20  # failures of one module that are kept
 _BY_COMPILER = (SyntaxError, IndentationError, TabError)
+_descriptor: "Any" = vars(BaseException)["__dict__"]
+_namespace_of: "Any" = _descriptor.__get__  # whatever its class does to attribute access
 _PLAIN = (str, int, float, bool, bytes, type(None))
 
 
@@ -32,6 +36,7 @@ class Caught:
         "ident",
         "loads",
         "message",
+        "note",
         "noted",
         "place",
         "raised_in",
@@ -58,6 +63,7 @@ class Caught:
         self.explained = False
         self.everyday = False
         self.noted = False
+        self.note: str | None = None  # the very object that was put on the exception
 
     def is_of(self, error: BaseException) -> bool:
         """The same exception object; ids are reused, so what it is must match too."""
@@ -98,6 +104,7 @@ class Failures:
             else:
                 caught.place = _innermost_place(error)
             caught.everyday = _everyday(error, load) or self._complete(error)
+            self._again(caught, error)
             state.failing = caught
             if len(recorder.failures) < _MOST_FAILURES:
                 recorder.failures.append(caught)
@@ -107,8 +114,14 @@ class Failures:
         caught.loads.append(load)
         load.failure = caught
         load.error = (caught.type, caught.message)
-        recorder.troubled.setdefault(load.name, []).append(load)
-        if not isinstance(error, Exception) or sys.meta_path is None or sys.is_finalizing():
+        loads = recorder.troubled.get(load.name)
+        if loads is not None:
+            if len(loads) >= _MOST_OF_ONE:
+                del loads[1]  # the first and the latest explain the others
+            loads.append(load)
+        elif len(recorder.troubled) < _MOST_FAILURES:
+            recorder.troubled[load.name] = [load]
+        if not is_a(error, Exception) or sys.meta_path is None or sys.is_finalizing():
             return  # SystemExit and the like are not failures of an import
         outermost = len(state.stack) <= 1
         if not caught.explained and (outermost or not caught.everyday):
@@ -116,6 +129,16 @@ class Failures:
         if caught.cause is not None and not caught.noted:
             if outermost or caught.cause["kind"] not in ("not_found", "missing_name"):
                 self.note(caught, error)
+
+    def _again(self, caught: "Caught", error: BaseException) -> None:
+        """An exception that has its note, and was raised again: by `future.result()`, from a variable.
+
+        What was said where it arose stays what is said of it. The note proves that it is the same object.
+        """
+        known = self._by_ident.get(caught.ident)
+        if known is not None and known.note is not None and _carries(error, known.note):
+            caught.cause, caught.note = known.cause, known.note
+            caught.explained = caught.noted = True
 
     def _complete(self, error: BaseException) -> bool:
         """`from module import name`, and nothing that we know of is the matter with the module."""
@@ -133,7 +156,13 @@ class Failures:
             )
         )
 
-    def _judge(self, caught: "Caught", error: BaseException, state: "ThreadState | None") -> None:
+    def _judge(
+        self,
+        caught: "Caught",
+        error: BaseException,
+        state: "ThreadState | None",
+        here_raised: bool = False,
+    ) -> None:
         caught.explained = True
         here = self._recorder.state()
         here.muted += 1  # the analysis is imported here, at the first failure
@@ -142,7 +171,7 @@ class Failures:
             from importtrace.analysis import causes
 
             collector = Collector(self._recorder, self._by_ident)
-            facts = collector.collect(caught, error, state)
+            facts = collector.collect(caught, error, state, here_raised)
             cause = causes.explain(facts, collector.files)
             if cause is None or self._proves is None or self._proves(cause["kind"], caught.type):
                 caught.cause = cause
@@ -157,13 +186,17 @@ class Failures:
         """One note per exception object."""
         if caught.cause is None or caught.noted:
             return
+        if type(type(error).__getattribute__) is not type(BaseException.__getattribute__):
+            return  # add_note() would run code of the program's
         caught.noted = True
         here = self._recorder.state()
         here.muted += 1
         try:
             from importtrace.analysis.render import text
 
-            BaseException.add_note(error, text(caught.cause))
+            note = text(caught.cause)
+            BaseException.add_note(error, note)
+            caught.note = note
         except Exception:
             pass  # an exception class may refuse attributes; its traceback is then as without us
         finally:
@@ -175,22 +208,25 @@ class Failures:
         caught = self._by_ident.get(id(error))
         return caught if caught is not None and caught.is_of(error) else None
 
-    def explain(self, error: BaseException) -> "dict[str, Any] | None":
-        """The cause of any exception, caught anywhere; None if no import has to do with it."""
+    def explain(self, error: BaseException, here_raised: bool = False) -> "dict[str, Any] | None":
+        """The cause of any exception, caught anywhere; None if no import has to do with it.
+
+        `here_raised`: this is the thread that it ended, as an excepthook knows.
+        """
         caught = self.find(error)
         if caught is None:
             caught = Caught(error, None)
             if len(self._by_ident) < _MOST_FAILURES:
                 self._by_ident[caught.ident] = caught
         if not caught.explained:
-            self._judge(caught, error, caught.thread)
+            self._judge(caught, error, caught.thread, here_raised)
         return caught.cause
 
     def tell(self, error: BaseException) -> "dict[str, Any] | None":
         """For the excepthooks: explain, and put the note on the exception."""
-        if not isinstance(error, Exception):
+        if not is_a(error, Exception):
             return None
-        cause = self.explain(error)
+        cause = self.explain(error, here_raised=True)
         caught = self.find(error)
         if caught is not None:
             caught.uncaught = True
@@ -199,6 +235,11 @@ class Failures:
                 self._recorder.failures.append(caught)
             self.note(caught, error)
         return cause
+
+
+def _carries(error: BaseException, note: str) -> bool:
+    notes = _namespace_of(error).get("__notes__")
+    return type(notes) is list and any(one is note for one in notes)
 
 
 def _everyday(error: BaseException, load: "Load") -> bool:
@@ -224,14 +265,14 @@ def message(error: BaseException) -> str | None:
     if type(type(error).__str__) is not type(BaseException.__str__):
         return None
     # SyntaxError keeps a tuple of its place, made by the compiler
-    if type(error) not in _BY_COMPILER and not all(type(part) in _PLAIN for part in error.args):
+    if type(error) not in _BY_COMPILER and not all(type(part) in _PLAIN for part in args_of(error)):
         return None
     return str(error)
 
 
 def _innermost(error: BaseException) -> tuple[int, int] | None:
     """Where it was raised; None inside importlib, whose frames import.c cuts off on the way out."""
-    tb = error.__traceback__
+    tb = traceback_of(error)
     if tb is None:
         return 0, 0
     while tb.tb_next is not None:
@@ -243,14 +284,14 @@ def _innermost(error: BaseException) -> tuple[int, int] | None:
 
 
 def _innermost_name(error: BaseException) -> str | None:
-    tb = error.__traceback__
+    tb = traceback_of(error)
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
     return tb.tb_frame.f_code.co_name if tb is not None else None
 
 
 def _innermost_place(error: BaseException) -> "tuple[str | None, str, int] | None":
-    tb = error.__traceback__
+    tb = traceback_of(error)
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
     if tb is None:

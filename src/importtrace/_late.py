@@ -93,14 +93,20 @@ def _run(module: "Late") -> None:
         names: Any = vars(module)
         if names.get("__running__"):
             return  # it asks itself: what is missing is missing
-        names["__running__"] = True
         state = _state() if _state is not None else None
-        if state is not None:
-            state.muted += 1
+        before = dict(names)
         try:
+            names["__running__"] = True
+            if state is not None:
+                state.muted += 1
             exec(module.__spec__.loader.get_code(module.__name__), names)
             module.__class__ = type(sys)  # type: ignore[assignment]  # from now on a plain module
+        except BaseException:
+            # Near the recursion limit, say: it is as if not touched, and the next touch tries again.
+            names.clear()
+            names.update(before)
+            raise
         finally:
-            del names["__running__"]
+            names.pop("__running__", None)
             if state is not None:
                 state.muted -= 1

@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except OSError as error:
         _silence_stdout()
+        if "No usable temporary directory" in str(error):
+            return _fail(f"{error.strerror}; set TMPDIR to a folder that can be written")
         return _fail(f"cannot write the output: {error.strerror or error}")
 
 

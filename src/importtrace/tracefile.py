@@ -27,8 +27,13 @@ def dumps(trace: Trace) -> str:
 def write(trace: Trace, path: str) -> None:
     """Write ``path`` whole or not at all; raises OSError.
 
-    A reader never meets a half-written file, and a full disk leaves what stood there before.
+    A reader never meets a half-written file, and a full disk leaves what stood there before. A link
+    stays one, and what is no file (/dev/null, a pipe) is written to, not replaced.
     """
+    if _is_stream(path):
+        _write_stream(path, dumps(trace).encode())
+        return
+    path = os.path.realpath(path)
     temporary = f"{path}.{os.getpid()}.part"
     try:
         with open(temporary, "w", encoding="utf-8") as out:
@@ -38,6 +43,23 @@ def write(trace: Trace, path: str) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _is_stream(path: str) -> bool:
+    if os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/")):
+        return True  # even where a file is behind it: somebody has it open
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _write_stream(path: str, data: bytes) -> None:
+    # a pipe that nobody reads must not hold the program up
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
 
 
 def read(path: str) -> Trace:

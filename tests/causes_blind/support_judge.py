@@ -1,4 +1,4 @@
-"""Runs one program of the blind corpus, traced, in this fresh interpreter; prints what was said of each exception.
+"""Runs one program of the blind corpus, traced, in this fresh interpreter; prints what was said.
 
     python support_judge.py FOLDER ENTRY MODE
 
@@ -65,7 +65,8 @@ def main():
     try:
         exec(code, names)
     except BaseException as exc:
-        exc.__traceback__ = exc.__traceback__.tb_next
+        place = vars(BaseException)["__traceback__"]  # whatever its class does to attribute access
+        place.__set__(exc, place.__get__(exc).tb_next)
         judge("main", exc)
         exc = None
     said = []
@@ -75,8 +76,8 @@ def main():
             {
                 "label": label,
                 "type": type(exc).__name__,
-                "message": str(exc),
-                "notes": list(getattr(exc, "__notes__", ())),
+                "message": BaseException.__str__(exc),
+                "notes": list(vars(BaseException)["__dict__"].__get__(exc).get("__notes__", ())),
                 "cause": None if cause is None else cause.to_dict(),
                 "text": "" if cause is None else cause.text(),
             }

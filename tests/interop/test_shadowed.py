@@ -37,6 +37,14 @@ session = importtrace.install(file="trace.jsonl", log="info", spans={spans!r}, e
 """
 
 
+# From 3.13 on Python prints by the module `traceback`; where that cannot work because of what is hidden,
+# it falls back on a printer that knows no notes.
+SHOWS_NOTES = """\
+import sys
+sys.excepthook = lambda kind, value, tb: sys.stderr.write("".join(value.__notes__) + "\\n")
+"""
+
+
 class Run(NamedTuple):
     """What a program wrote, and its trace; no header where no file was written."""
 
@@ -98,8 +106,8 @@ def shadow(folder: Path, name: str, text: str = "") -> Path:
         ("collections", "OrderedDict"),
         ("enum", "Enum"),
         ("functools", "wraps"),
-        ("datetime", "datetime"),
-        ("signal", "SIGTERM"),
+        ("textwrap", "dedent"),
+        ("signal", "signal"),
         ("contextlib", "suppress"),
     ],
 )
@@ -108,10 +116,11 @@ def test_a_program_that_fails_of_it_is_explained_everywhere(
 ) -> None:
     """The note, the log event and the trace file; the user's file runs once, for the program."""
     file = shadow(tmp_path, module)
-    run = start(tmp_path, f"from {module} import {name}\n")
+    run = start(tmp_path, f"from {module} import {name}\n", before=SHOWS_NOTES)
     assert (run.code, run.out) == (1, f"ran {module}\n")
     assert "[shadowed]" in run.err
     assert f"what next: rename {file}" in run.err
+    assert run.err.count("importtrace: ") == 1  # the note's first line: nothing was lost
     [failed] = [event for event in run.events if event["event"] == "import.failed"]
     assert (failed["cause_kind"], failed["module_name"]) == ("shadowed", module)
     assert failed["statement"] == f"from {module} import {name}"
@@ -119,7 +128,15 @@ def test_a_program_that_fails_of_it_is_explained_everywhere(
     [cause] = run.header["failures"]
     assert (cause["kind"], cause["name"]) == ("shadowed", name)
     assert {"kind": "load", "module": module}.items() <= run.records[0].items()
-    assert run.err.count("importtrace: ") == 1  # the note's first line: nothing was lost
+
+
+def test_the_note_is_below_pythons_own_traceback(tmp_path: Path) -> None:
+    """As for any failure; and it is the only thing that importtrace says besides the log."""
+    file = shadow(tmp_path, "json")
+    run = start(tmp_path, "from json import dumps\n")
+    assert "[shadowed]" in run.err
+    assert f"what next: rename {file}" in run.err
+    assert run.err.count("importtrace: ") == 1
 
 
 def test_a_file_that_the_program_did_not_import_does_not_run_because_of_us(tmp_path: Path) -> None:
@@ -166,6 +183,21 @@ def test_where_no_process_can_be_started_it_is_said(tmp_path: Path) -> None:
     assert line.startswith("importtrace: the trace was not delivered: ")
     assert f"{file} hides the standard module 'json'" in line
     assert line.endswith("; rename that file")
+
+
+def test_the_trace_of_a_hanging_import_is_written_while_it_hangs(tmp_path: Path) -> None:
+    """Such a process is killed rather than ended, so the file cannot wait for its end."""
+    shadow(tmp_path, "json")
+    slow = (
+        "import os, time\n"
+        "until = time.monotonic() + 40\n"
+        "while not os.path.exists('trace.jsonl') and time.monotonic() < until:\n"
+        "    time.sleep(0.02)\n"
+        "print(os.path.exists('trace.jsonl'))\n"
+    )
+    (tmp_path / "slow.py").write_text(slow, encoding="utf-8")
+    run = start(tmp_path, "import json\nimport slow\n", IMPORTTRACE_STALL_SECONDS="0.3")
+    assert (run.code, run.out) == (0, "ran json\nTrue\n"), run.err
 
 
 def test_a_program_that_reaps_all_its_children_disturbs_nothing(tmp_path: Path) -> None:

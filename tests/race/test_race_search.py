@@ -10,7 +10,8 @@ from importtrace.race import explore
 from importtrace.race.modules import Sources
 from importtrace.race.orders import ALWAYS, MISSING, ORDER
 from importtrace.race.orders import CYCLE as CIRCULAR
-from importtrace.race.report import coverage, data, text
+from importtrace.race.report import coverage, text
+from importtrace.race.report_json import data
 from importtrace.race.runner import Job
 from importtrace.race.scenario import Scenario
 from importtrace.race.schedule import Schedule, Switch

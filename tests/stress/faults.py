@@ -17,8 +17,8 @@ import argparse
 import builtins
 import dis
 import json
-import os
 import linecache
+import os
 import random
 import re
 import signal
@@ -31,9 +31,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import fault_program  # noqa: E402
+import fault_program
 
-import importtrace.session  # noqa: E402
+import importtrace.session
 
 PACKAGE = os.path.dirname(importtrace.__file__) + os.sep
 BOOTSTRAP = "<frozen importlib._bootstrap>"
@@ -70,6 +70,8 @@ CANNOT = {
     # C functions and slots of objects that importlib made
     r"^(begin = clock\(\)|owner = self\.owner|load = None|manual = None)$": "a C function or a slot",
     r"^if load is not None and followed and load.name in followed:$": "a dict of strings",
+    r"get_ident\(\):$": "importlib asks the same thing next",
+    r"^(if state is not None:|state\.waiting = None)$": "a slot",
     r"error\.__traceback__|^raise\b|^except |^finally:|^try:|^def |^class ": "the exception's own slot",
 }
 FORWARDS = ("CALL_FUNCTION_EX", "DICT_MERGE", "BUILD_MAP")  # `return f(*args, **kwds)`
@@ -134,7 +136,7 @@ class Injector:
             return None
         self.count += 1
         if self.last is not None and self.count > self.last:
-            self._off = True  # 3.12.1 crashes where a thread takes its trace function off here
+            self._off = True  # `stop` comes at the end, from the thread that started it
             return None
         if self.seen is not None:
             lines = self.seen if is_analysis(code) else self.hot
@@ -146,7 +148,6 @@ class Injector:
             name = code.co_filename.rpartition("importtrace")[2]
             self.hit.append(f"{name}:{frame.f_lineno} {code.co_qualname} +{frame.f_lasti} {kind}")
         return kind
-
 
     def cannot(self, code: Any, frame: Any) -> bool:
         """Whether this line is one of `CANNOT`."""
@@ -218,9 +219,7 @@ def child(folder: Path, mode: str | None, injector: Injector | None, out: int) -
     before = fault_program.import_machinery()
     session = None
     if mode is not None:
-        session = importtrace.session.install(
-            mode=mode, log="off", spans="off", stall_seconds=0
-        )
+        session = importtrace.session.install(mode=mode, log="off", spans="off", stall_seconds=0)
     if injector is not None:
         injector.start()
     done = []
@@ -281,9 +280,7 @@ def differences(plain: dict[str, Any], traced: dict[str, Any]) -> list[str]:
     found = []
     if traced["signal"]:
         found.append(f"ended by signal {traced['signal']}")
-    for (name, expected), (_, seen) in zip(
-        plain["steps"], traced.get("steps", ()), strict=False
-    ):
+    for (name, expected), (_, seen) in zip(plain["steps"], traced.get("steps", ()), strict=False):
         if expected != seen:
             found.append(f"{name}: {json.dumps(seen)} instead of {json.dumps(expected)}")
     if len(traced.get("steps", ())) != len(plain["steps"]):
@@ -303,7 +300,9 @@ def differences(plain: dict[str, Any], traced: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--mode", default="auto", choices=("auto", "probes", "finder"))
@@ -349,7 +348,9 @@ def main(arguments: list[str]) -> int:
             bad += 1
             print(f"--at {','.join(map(str, plan))} {plan} {traced.get('hit')}")
             print(*("  " + one for one in trouble), sep="\n", flush=True)
-    print(f"{len(plans)} runs, {hit} with a fault, {stopped} stopped tracing, {bad} changed outcomes")
+    print(
+        f"{len(plans)} runs, {hit} with a fault, {stopped} stopped tracing, {bad} changed outcomes"
+    )
     return 1 if bad else 0
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from importtrace.exporters import child, interpreter
+from importtrace.exporters import interpreter
 
 
 def test_nothing_of_ours_or_of_python_s_settings_is_inherited(monkeypatch):
@@ -52,4 +52,4 @@ def test_a_frozen_program_is_not_started_again(monkeypatch):
 def test_relative_entries_of_the_path_are_not_passed_on(monkeypatch):
     """They would mean another folder, or none, in the child."""
     monkeypatch.setattr(sys, "path", ["", "lib", os.path.abspath(os.sep + "opt")])
-    assert child._path()[:-1] == [os.path.abspath(os.sep + "opt")]
+    assert interpreter.search_path()[:-1] == [os.path.abspath(os.sep + "opt")]

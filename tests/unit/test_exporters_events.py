@@ -151,3 +151,21 @@ def test_no_field_collides_with_the_standard_library_s_log_records():
             "x", logging.INFO, "f", 1, event.name, (), None, extra=event.fields
         )
         assert record.getMessage() == event.name
+
+
+def test_a_failed_statement_outside_of_every_load_is_an_event_too():
+    """`from json import nothing` in the entry script fails no load: its cause is in the header."""
+    at = {"module": "__main__", "file": "/app.py", "line": 1, "statement": "from a import x"}
+    chain = [at | {"thread": {"id": 101, "name": "MainThread"}}]
+    root = {"module": "__main__", "file": "/app.py", "line": 1, "type": "ImportError"}
+    loose = cause(chain=chain, root=root)
+    found = _startup(failures=[loose])
+    first, summary = found
+    assert (first.level, first.name) == ("error", "import.failed")
+    assert first.fields["module_name"] == "a"
+    assert (first.fields["file"], first.fields["line"]) == ("/app.py", 1)
+    assert first.fields["error_type"] == "ImportError"
+    assert first.fields["cause"] == loose
+    assert summary.fields["failures_unhandled"] == 1
+    again = _startup(failures=[loose, cause(chain=[{**chain[0], "thread": {"id": 202}}])])
+    assert again[0].key == first.key != again[1].key

@@ -93,3 +93,14 @@ def test_what_is_not_asked_for_stays():
     ]
     assert done.records[1].cause["fingerprint"] == "f00d"
     assert done.records[1].cause["kind"] == "circular"
+
+
+@pytest.mark.parametrize("part", ["statements", "messages", "home"])
+def test_causes_in_the_header_are_redacted_as_those_of_records(part):
+    """Of a failed statement outside of every load no record holds the cause."""
+    loose = cause(chain=[{"file": "/home/ada/app.py", "line": 1, "statement": "from a import x"}])
+    text = tracefile.dumps(_redact(part, failures=[loose]))
+    hidden = {"statements": "from a import x", "messages": "cannot import", "home": "/home/ada"}
+    assert hidden[part] in tracefile.dumps(trace(failures=[loose]))
+    assert hidden[part] not in text
+    assert loose["fingerprint"] in text

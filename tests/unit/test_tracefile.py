@@ -162,3 +162,35 @@ def test_a_path_that_cannot_be_read_is_named(tmp_path: Path, where: str) -> None
     with pytest.raises(TraceFileError, match="cannot read") as caught:
         tracefile.read(path)
     assert path in str(caught.value)
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """What it leads to is written, whole."""
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "t.jsonl"
+    try:
+        link.symlink_to(tmp_path / "real" / "t.jsonl")
+    except OSError:
+        pytest.skip("no links here")
+    tracefile.write(Trace(header=HEADER, records=()), os.fspath(link))
+    assert link.is_symlink()
+    assert tracefile.read(os.fspath(tmp_path / "real" / "t.jsonl")).header == HEADER
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX pipes")
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """`-o /dev/null` as root must not make a file of it; a pipe gets the trace if somebody reads it."""
+    pipe = os.fspath(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    trace = Trace(header=HEADER, records=(record(1),))
+    with pytest.raises(OSError, match=r"No such device|not configured"):
+        tracefile.write(trace, pipe)  # nobody reads: it returns at once
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        tracefile.write(trace, pipe)
+        assert os.read(reader, 1 << 16).decode() == tracefile.dumps(trace)
+    finally:
+        os.close(reader)
+    assert os.listdir(tmp_path) == ["pipe"]
+    tracefile.write(trace, os.devnull)
+    assert not os.path.isfile(os.devnull)

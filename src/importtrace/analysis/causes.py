@@ -25,7 +25,7 @@ from importtrace.analysis.statements import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importtrace.analysis.facts import Failure, Files, Frame
+    from importtrace.analysis.facts import Earlier, Failure, Files, Frame
     from importtrace.analysis.links import Cause
 
 
@@ -229,10 +229,12 @@ def _machinery(failure: "Failure", files: "Files") -> "Cause | None":
             return None  # it is whole; its message says all there is
         library = lookup.library(failure.message)
         cause = new("native_library", failure, failure.load, library)
-        what = f"the library {library} is missing" if library else "it could not be linked"
+        what = f"the library {library} is missing" if library else "it could not be loaded"
         symbol = (failure.message or "").partition("undefined symbol: ")[2]
         if symbol:
             what += f": no library has the symbol {symbol}"
+        elif not library and failure.message:
+            what += f": {failure.message}"
         cause["summary"] = f"the extension module {failure.load} was found, but {what}"
         cause["hint"] = (
             f"install the system package that has {library}"
@@ -269,8 +271,9 @@ def _machinery(failure: "Failure", files: "Files") -> "Cause | None":
 
 def _raised(failure: "Failure", files: "Files") -> "Cause | None":
     """The body, or something that it called, raised."""
-    if failure.context is not None:
-        earlier = failure.context
+    context = failure.context
+    if context is not None and _by_hand(failure, files, context):
+        earlier = context
         cause = new("dependency_failed", failure, failure.load or earlier.module)
         take_root(cause, earlier)
         cause["summary"] = (
@@ -280,6 +283,9 @@ def _raised(failure: "Failure", files: "Files") -> "Cause | None":
         cause["hint"] = mend(earlier)
         return cause
     where = failure.frames[-1] if failure.frames else None
+    wrapped = _wrapped(failure, files)
+    if wrapped is not None:
+        return wrapped
     if where is not None:
         guard = guards.guard(files, where, failure.earlier)
         if guard is None and failure.of_none:
@@ -289,15 +295,75 @@ def _raised(failure: "Failure", files: "Files") -> "Cause | None":
         twin = class_twin(failure, files)
         if twin is not None:
             return twin
+    if failure.removed is not None:
+        cause = new("body_raised", failure, failure.load)
+        cause["summary"] = (
+            f"importlib raised KeyError, because {failure.removed!r} was no longer in sys.modules "
+            f"while {failure.load} was being imported"
+        )
+        cause["hint"] = f"look for what takes {failure.removed!r} out of sys.modules"
+        return cause
     if failure.load is None or failure.stage in ("find", "create"):
         return None  # a finder's error, a signal handler's: no body ran
     cause = new("body_raised", failure, failure.load)
+    if failure.stage == "compile":
+        cause["summary"] = f"{failure.load} does not compile: {failure.type}"
+        return cause
+    if failure.raised_in is not None:
+        return None  # importlib's own, and not understood
     cause["summary"] = f"the body of {failure.load} raised {failure.type}"
-    if where is not None and where.module != failure.load:
+    if where is not None and where.module and where.module != failure.load:
         cause["summary"] += f" (in {where.module})"
+    if context is not None:
+        cause["summary"] += (
+            f", while the failed import of {context.module} was being handled ({reason(context)})"
+        )
     if where is not None:
         _half_built_names(cause, failure, files, where)
     return cause
+
+
+def _wrapped(failure: "Failure", files: "Files") -> "Cause | None":
+    """Raised from an exception that an import explains, and that left no load."""
+    behind = failure.behind
+    if behind is None or not behind.frames or not failure.frames:
+        return None
+    where = failure.frames[-1]
+    source = files.source(where.file)
+    if not failure.context_explicit and not (
+        source is not None
+        and type(source.node(where.line)).__name__ == "Raise"
+        and where.file == behind.frames[-1].file
+    ):
+        return None
+    inner = explain(behind, files)
+    if inner is None or inner["kind"] in ("body_raised", "dependency_failed"):
+        return None
+    cause = new(
+        "dependency_failed", failure, failure.load or inner.get("module"), inner.get("name")
+    )
+    for key in ("root", "cycle", "partial", "bound_at", "waits", "caught_at", "hint"):
+        if inner.get(key):
+            cause[key] = inner[key]
+    cause["summary"] = f"{failure.type} was raised because of another failure: {inner['summary']}"
+    return cause
+
+
+def _by_hand(failure: "Failure", files: "Files", context: "Earlier") -> bool:
+    """Whether somebody raised this because of that failure, and it is not a mishap of its handler.
+
+    A `raise` in the handler, or in what that called; not in another module that was tried instead.
+    """
+    if failure.context_explicit:
+        return True
+    where = failure.frames[-1] if failure.frames else None
+    source = files.source(where.file) if where is not None else None
+    if where is None or source is None:
+        return True
+    bodies = [frame.module for frame in failure.frames if frame.body]
+    return type(source.node(where.line)).__name__ == "Raise" and (
+        context.importer in bodies[-1:] or not bodies or where.file == context.file
+    )
 
 
 def _half_built_names(cause: "Cause", failure: "Failure", files: "Files", where: "Frame") -> None:

@@ -105,8 +105,10 @@ class Failure:
     """One exception object that an import led to."""
 
     __slots__ = (
+        "behind",
         "bound",
         "context",
+        "context_explicit",
         "deadlock",
         "earlier",
         "files",
@@ -129,8 +131,10 @@ class Failure:
         "parent_failed",
         "parent_path",
         "path",
+        "present",
         "raised_in",
         "refused",
+        "removed",
         "same_file",
         "search_stopped",
         "stage",
@@ -150,11 +154,13 @@ class Failure:
         self.deadlock = False  # a _DeadlockError
         self.name: str | None = None  # ImportError.name
         self.missing: tuple[str, str] | None = None  # (module, attribute) that was not there
+        self.present = False  # by now the module has it
         self.of_none: str | None = None  # the attribute that None did not have
         self.raised_in: str | None = None  # function of importlib that raised it
         self.load: str | None = None  # the innermost load that failed
         self.origin: str | None = None  # its file
-        self.stage: str | None = None  # "find" | "create" | "body"
+        self.stage: str | None = None  # "find" | "create" | "compile" | "body"
+        self.removed: str | None = None  # importlib missed this one in sys.modules
         self.search_stopped: str | None = None  # "none" | "finder"
         self.frames: list[Frame] = []  # from the first frame outside importing
         self.open: list[OpenLoad] = []  # outermost first, thread by thread
@@ -170,6 +176,8 @@ class Failure:
             None  # the same failure of this load, earlier, in another thread
         )
         self.context: Earlier | None = None  # the failure it was raised from
+        self.behind: Failure | None = None  # the exception it was raised from, if that left no load
+        self.context_explicit = False  # by `raise … from`, not only while that was handled
         # module -> {"module","thread","file","line","pid","message"}: its lock was held by another
         # thread when this process was forked from `pid`, and nobody holds it here
         self.orphans: dict[str, dict[str, Any]] = {}

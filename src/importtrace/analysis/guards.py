@@ -46,6 +46,16 @@ def swallowed(
             if found is not None:
                 at = {"file": file, "line": binding.line}
                 return Swallowed(name, found, handler(around, file), at)
+        if any(getattr(around, "handlers", None) for around in binding.path):
+            continue
+        for around in reversed(binding.path):
+            if type(around).__name__ != "With" or not _inside(binding.line, around.body):
+                continue
+            # no `try` stands around it, and the body went on: the `with` itself let nothing out
+            found = _failed_in(around, file, earlier, upto=binding.end)
+            if found is not None:
+                at = {"file": file, "line": binding.line}
+                return Swallowed(name, found, {"file": file, "line": around.lineno}, at)
     return None
 
 

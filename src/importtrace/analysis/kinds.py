@@ -165,23 +165,54 @@ def absent(failure: "Failure", files: "Files", module: str, name: str) -> "Cause
     cause = new("missing_name", failure, module, name)
     dist = lookup.distribution(files, module, file)
     came = f" ({dist[0]} {dist[1]})" if dist else f" ({file})" if file else ""
-    bindings = source.bindings(name) if source is not None else []
+    bindings = lookup.others(failure, source, module, name) if source is not None else []
     half = (
         " (its body is not over, but no later statement binds it)"
         if find_open(failure, module)
         else ""
     )
+    if failure.present:
+        # (the cause of an exception that left no load is asked for when it is too late to look)
+        cause["summary"] = (
+            f"{module}{came} had no {name!r} when it was asked for, and has it by now"
+        )
+        if bindings and file:
+            cause["bound_at"] = {"file": file, "line": bindings[-1].line}
+        return cause
     if bindings and file:
         cause["bound_at"] = {"file": file, "line": bindings[-1].line}
-        cause["summary"] = (
-            f"{module}{came} has no {name!r}{half}: line {bindings[-1].line} would bind it, "
-            "in a branch that did not run"
+        line = bindings[-1].line
+        cause["summary"] = f"{module}{came} has no {name!r}{half}: line {line} " + (
+            "would bind it, in a branch that did not run"
             if bindings[-1].conditional
-            else f"{module}{came} has no {name!r}{half}: line {bindings[-1].line} bound it, "
-            "and it is gone"
+            else "would bind it; it did not get that far, or the name was deleted"
+            if bindings[-1].path  # the exit of a `with` may suppress what its body raised
+            else "bound it, and it is gone"
+        )
+    elif source is not None and file and (typed := source.binding_for_types(name)) is not None:
+        cause["bound_at"] = {"file": file, "line": typed.line}
+        cause["summary"] = (
+            f"{module}{came} has no {name!r}{half}: line {typed.line} is for type checkers only "
+            "(if TYPE_CHECKING)"
+        )
+        origin = typed.origin(name, _package(failure, module))
+        if origin is not None:
+            cause["hint"] = (
+                f"import it from {origin[0]}" if origin[1] else f"import {origin[0]}"
+            ) + ", or under TYPE_CHECKING here too"
+        return cause
+    elif file is None and failure.packages.get(module) and source is None:
+        folder = failure.packages[module][0]
+        cause["summary"] = (
+            f"{module} has no {name!r}: it is a namespace package, the folder {folder} "
+            "without an __init__.py"
         )
     else:
         cause["summary"] = f"{module}{came} has no {name!r}{half}"
+        if failure.import_error and failure.packages.get(module):
+            cause["summary"] += (
+                f", and no submodule of that name is in {failure.packages[module][0]}"
+            )
     near = lookup.near(name, failure.bound.get(module, ()))
     near = near or lookup.near(name, lookup.submodules(failure, files, module))
     if near is None and source is not None and find_open(failure, module):
@@ -193,6 +224,10 @@ def absent(failure: "Failure", files: "Files", module: str, name: str) -> "Cause
     elif any(one.file == file and one.module == "__main__" for one in failure.frames):
         cause["hint"] = f"the script imports itself; if another {module} was meant, rename {file}"
     return cause
+
+
+def _package(failure: "Failure", module: str) -> str | None:
+    return module if module in failure.packages else module.rpartition(".")[0] or None
 
 
 def loaded_again(failure: "Failure", files: "Files") -> "Cause | None":

@@ -38,7 +38,9 @@ def new(kind: str, failure: "Failure", module: str | None, name: str | None = No
     if failure.message is not None:
         cause["message"] = failure.message
     where = failure.frames[-1] if failure.frames else None
-    root: dict[str, Any] = {"thread": failure.thread, "type": failure.type}
+    root: dict[str, Any] = {"type": failure.type}
+    if failure.thread:
+        root = {"thread": failure.thread, **root}
     if where is not None:
         root.update(file=where.file, line=where.line)
         if where.module:
@@ -74,7 +76,7 @@ def link(frame: "Frame", files: "Files", with_thread: bool = False) -> "dict[str
     statement = files.statement(frame.file, frame.line)
     if statement:
         link["statement"] = statement
-    if with_thread:
+    if with_thread and frame.thread:
         link["thread"] = frame.thread
     return {key: value for key, value in link.items() if value is not None}
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from importtrace.analysis.facts import Failure, Files, Frame
+    from importtrace.analysis.statements import Binding
 
 
 def can_bind(source: "Source | None", name: str) -> bool:
@@ -30,7 +31,7 @@ def would_bind(
         return "unknown", None
     package = module if module in failure.packages else module.rpartition(".")[0] or None
     bindings = []
-    for binding in source.bindings(name):
+    for binding in others(failure, source, module, name):
         origin = binding.origin(name, package) if binding.is_import else None
         asks_itself = origin == (module, name) and not submodule(failure, files, module, name)
         if not asks_itself:
@@ -46,6 +47,15 @@ def would_bind(
     if source.binds_by_other_means(name):
         return "unknown", None
     return ("passed" if bindings else "never"), None
+
+
+def others(failure: "Failure", source: "Source", module: str, name: str) -> "list[Binding]":
+    """The statements that can bind `name`, without the one that failed for the lack of it."""
+    where = failure.frames[-1] if failure.frames else None
+    found = source.bindings(name)
+    if where is None or where.module != module or where.file != failure.files.get(module):
+        return found
+    return [one for one in found if not one.line <= where.line <= one.end]
 
 
 def asked_at(files: "Files", frame: "Frame", module: str) -> int | None:
@@ -214,7 +224,8 @@ def library(message: str | None) -> str | None:
 
 
 def distribution(files: "Files", module: str, file: str | None) -> tuple[str, str] | None:
-    """(distribution, version) by the .dist-info folder beside the top-level package, if it is named alike."""
+    """(distribution, version) by the .dist-info folders beside the top-level package: the one that is named
+    alike, or that lists it in its top_level.txt."""
     if not file:
         return None
     top = module.partition(".")[0]
@@ -222,11 +233,18 @@ def distribution(files: "Files", module: str, file: str | None) -> tuple[str, st
         head, found, _ = file.partition(f"/{mark}/")
         if not found:
             continue
-        for entry in files.names(f"{head}/{mark}"):
-            if entry.endswith(".dist-info"):
+        folder = f"{head}/{mark}"
+        infos = [entry for entry in files.names(folder) if entry.endswith(".dist-info")]
+        for alike in (True, False):
+            for entry in infos:
                 name, _, version = entry[: -len(".dist-info")].rpartition("-")
-                if name.replace("-", "_").lower() == top.lower():
-                    return _name_in(files, f"{head}/{mark}/{entry}/METADATA") or name, version
+                if alike and name.replace("-", "_").lower() != top.lower():
+                    continue
+                if not alike:
+                    tops = files.text(f"{folder}/{entry}/top_level.txt") or ""
+                    if top not in tops.split():
+                        continue
+                return _name_in(files, f"{folder}/{entry}/METADATA") or name, version
     return None
 
 

@@ -13,7 +13,7 @@ _TITLES = {
     "not_found": "module not found",
     "shadowed": "a file stands in front of the module that was meant",
     "missing_name": "no such name",
-    "native_library": "an extension module could not be linked",
+    "native_library": "an extension module could not be loaded",
     "swallowed_earlier": "an earlier import failed and was caught",
     "orphaned_lock": "the import lock's holder does not exist",
     "blocked": "the import is blocked",
@@ -25,7 +25,14 @@ _MOST_LINKS = 24
 
 def text(cause: "dict[str, Any]") -> str:
     """Several lines, no trailing newline; the first names the kind."""
-    lines = [f"importtrace: {_TITLES.get(cause['kind'], cause['kind'])} [{cause['kind']}]"]
+    title = _TITLES.get(cause["kind"], cause["kind"])
+    if cause["kind"] == "body_raised" and not cause.get("summary", "the body").startswith(
+        "the body"
+    ):
+        title = (
+            "an exception while a module was imported"  # it did not compile, or importlib raised
+        )
+    lines = [f"importtrace: {title} [{cause['kind']}]"]
     if cause.get("summary"):
         lines.append(f"  {cause['summary']}")
     cycle = cause.get("cycle") or []
@@ -46,7 +53,11 @@ def text(cause: "dict[str, Any]") -> str:
         lines.append(f"  half-built: {_partial(partial)}")
     bound_at = cause.get("bound_at")
     if bound_at:
-        lines.append(f"  {cause.get('name', 'the name')!r} is bound at {_place(bound_at)}")
+        name = repr(cause.get("name", "the name"))
+        says = (
+            f"the statement for {name}:" if cause["kind"] in _NOT_BOUND else f"{name} is bound at"
+        )
+        lines.append(f"  {says} {_place(bound_at)}")
     for wait in cause.get("waits") or []:
         ms = wait.get("ms")
         took = f", {ms:.1f} ms" if isinstance(ms, int | float) else ""
@@ -70,6 +81,7 @@ def text(cause: "dict[str, Any]") -> str:
     return "\n".join(lines)
 
 
+_NOT_BOUND = ("missing_name", "swallowed_earlier", "failed_in_other_thread")
 _ELSEWHERE = ("failed_in_other_thread", "dependency_failed", "swallowed_earlier")
 
 

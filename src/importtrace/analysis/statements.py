@@ -34,10 +34,16 @@ class Source:
         if node is None:
             text = self.lines[line - 1].strip() if 0 < line <= len(self.lines) else ""
             return text[:_LONGEST] or None
+        decorator = _decorator(node, line)
+        if decorator is not None:
+            return self._lines(decorator.lineno, decorator.end_lineno)
         last = node.end_lineno
         if getattr(node, "body", None):
             first = node.body[0]
             last = max(node.lineno, first.lineno - 1)
+        elif self._heads(node) and not type(node).__name__.startswith("Import"):
+            # `class Job(metaclass=Meta): pass`: either part of the line may be meant
+            return self._lines(node.lineno, node.end_lineno)
         text = " ".join(part.strip() for part in self.lines[node.lineno - 1 : last])
         if not getattr(node, "body", None) and node.lineno == node.end_lineno:
             # several statements may share the line; offsets count UTF-8 bytes
@@ -45,6 +51,20 @@ class Source:
             text = raw[node.col_offset : node.end_col_offset].decode(errors="replace")
         text = " ".join(text.split())
         return text[: _LONGEST - 1] + "…" if len(text) > _LONGEST else text or None
+
+    def _lines(self, first: int, last: int) -> str | None:
+        text = " ".join(" ".join(self.lines[first - 1 : last]).split())
+        return text[: _LONGEST - 1] + "…" if len(text) > _LONGEST else text or None
+
+    def _heads(self, node: "Any") -> bool:
+        """Whether a compound statement's head stands on the line of this, its first statement."""
+        return any(
+            other is not node
+            and getattr(other, "body", None)
+            and other.body[0] is node
+            and other.lineno == node.lineno
+            for other, _ in statements(self.tree, into_functions=True)
+        )
 
     def node(self, line: int) -> "Any":
         """The innermost statement on `line`, or None."""
@@ -74,10 +94,23 @@ class Source:
 
     def bindings(self, name: str) -> "list[Binding]":
         """Every statement at module level that can bind `name`, in the order of lines."""
-        found = [
-            Binding(node, path) for node, path in statements(self.tree) if name in _bound_by(node)
-        ]
-        return [binding for binding in found if not binding.only_for_types]
+        return [one for one in self._bindings(name) if not one.only_for_types]
+
+    def binding_for_types(self, name: str) -> "Binding | None":
+        """The statement under `if TYPE_CHECKING:` that binds `name` for type checkers."""
+        return next((one for one in self._bindings(name) if one.only_for_types), None)
+
+    def _bindings(self, name: str) -> "list[Binding]":
+        found = []
+        for node, path in statements(self.tree):
+            if name in _bound_by(node):
+                binding = Binding(node, path)
+                for case in getattr(node, "cases", ()):
+                    if name in _captured(case.pattern):
+                        binding.line = case.pattern.lineno
+                        break
+                found.append(binding)
+        return found
 
     def stars(self) -> "list[Any]":
         """The `from … import *` statements at module level."""
@@ -218,6 +251,8 @@ def _bound_by(node: "Any") -> set[str]:
     if kind == "Delete":
         return set()
     names: set[str] = set()
+    for case in getattr(node, "cases", ()):
+        names.update(_captured(case.pattern))
     for field in ("targets", "target", "items", "value", "test", "iter", "name", "subject"):
         value = getattr(node, field, None)
         for part in value if isinstance(value, list) else [value]:
@@ -227,9 +262,36 @@ def _bound_by(node: "Any") -> set[str]:
 
 
 def _stored(node: "Any") -> "Iterator[str]":
-    for part in walk(node):
-        if type(part).__name__ == "Name" and type(part.ctx).__name__ == "Store":
-            yield part.id
+    """Names that an expression or target binds in the scope it stands in."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        kind = type(node).__name__
+        if kind == "Name" and type(node.ctx).__name__ == "Store":
+            yield node.id
+        if kind == "Lambda":
+            continue
+        for field in getattr(node, "_fields", ()):
+            if kind == "comprehension" and field == "target":
+                continue  # its own scope; a walrus in it binds outside
+            value = getattr(node, field, None)
+            stack += [one for one in (value if isinstance(value, list) else [value]) if one]
+
+
+def _captured(pattern: "Any") -> "Iterator[str]":
+    """Names that a `case` binds."""
+    for part in walk(pattern):
+        if type(part).__name__ in ("MatchAs", "MatchStar") and part.name:
+            yield part.name
+        elif type(part).__name__ == "MatchMapping" and part.rest:
+            yield part.rest
+
+
+def _decorator(node: "Any", line: int) -> "Any":
+    for one in getattr(node, "decorator_list", None) or ():
+        if one.lineno <= line <= one.end_lineno:
+            return one
+    return None
 
 
 def at_line(

@@ -25,7 +25,7 @@ class FileExporter:
         except OSError as error:
             self.loss = (
                 f"cannot write the trace to {path!r}: {error.strerror or error}; "
-                "set IMPORTTRACE_FILE to a path in a writable folder"
+                "name a path in a writable folder (run -o, IMPORTTRACE_FILE)"
             )
 
     def flush(self, timeout_s: float) -> bool:

@@ -123,7 +123,8 @@ def command_line(options: argparse.Namespace) -> list[str]:
     if script != "-" and not os.path.exists(script):
         hint = "; for a program on PATH write: importtrace run -- " + script
         raise TargetError(
-            f"cannot run {script!r}: no such file" + (hint if shutil.which(script) else "")
+            f"cannot run {script!r}: no such file"
+            + (hint if shutil.which(script) else "; check the path")
         )
     return [*_python(options), *target]
 

@@ -14,6 +14,8 @@ The layers, lowest first; each file's docstring says more:
     modules, orders               what the target holds; each module first, each order of entries
     steps, strategies/            what a run did; which schedule to try next
     search, shrink, proof         find, make short, replay and confirm
+    replay*                       force the order of a trace (`importtrace replay`)
+    conditions*                   the same search in other environments, as a matrix
     report, testfile, command     text, JSON, the pytest test, the command line
 
 A `Scenario` says what is run (entries, path, set-up steps), a `Schedule` which thread goes on at which

@@ -43,6 +43,7 @@ def run(job: "dict[str, Any]", file: int, words: int) -> None:
 
 def _write(file: int, result: "dict[str, Any]") -> None:
     data = marshal.dumps(result) + END
+    _posix.ftruncate(file, 0)
     _posix.lseek(file, 0, 0)
     while data:
         data = data[_posix.write(file, data) :]
@@ -66,6 +67,8 @@ def _run(job: "dict[str, Any]", file: int, words: int) -> "dict[str, Any]":
     entries = job["entries"]
     if job["mark"]:
         control.mark = lambda name: _mark(file, name)
+    elif not job["threads"]:
+        control.beats = file  # with threads the control itself sees that it gets on
     _points.place(control, threads=job["threads"], lines=tuple(job["lines"]))
     _posix.register_at_fork(after_in_child=lambda: _forked(control))
     session = _capture() if job["explain"] else None
@@ -90,6 +93,7 @@ def _run(job: "dict[str, Any]", file: int, words: int) -> "dict[str, Any]":
         "loaded": list(control.loaded) if job["steps"] else [],
         "steps": list(control.steps) if job["steps"] else [],
         "points": control.count,
+        "slow": control.slow,
         "files": _files(control.loaded) if job["steps"] else {},
     }
     if verdict is not None:
@@ -139,6 +143,8 @@ def _in_threads(
         thread.gate.acquire()
         try:
             _import(thread.index, entry, session, ends)
+            if session is not None:
+                _others(control, thread, ends)
             for number, later in enumerate(further.get(thread.index, ()), start=1):
                 _import(thread.index, later, session, ends, number)
         finally:
@@ -151,6 +157,14 @@ def _in_threads(
         arrived.acquire()
     control.start()
     control.watch(job["limit"])
+
+
+def _others(control: Control, thread: Thread, ends: "list[dict[str, Any]]") -> None:
+    """What the other threads are at, where this one has just failed."""
+    for end in ends:
+        if end["thread"] == thread.index and end["outcome"] != "ok":
+            stopped = _stacks.stopped(control)
+            end["others"] = [one for one in stopped if one["thread"] != thread.index]
 
 
 def _name(entry: "tuple[str, str | None]") -> str:
@@ -215,7 +229,7 @@ def _modules(job: "dict[str, Any]") -> "dict[str, Any]":
     sys.path[:0] = job["path"]
     _steps.take(job["set_up"])
     name = job["target"]
-    find = _compat.bootstrap_function("_find_spec")
+    find = _compat.spec_finder()
     path: Any = None
     spec: Any = None
     parts = name.split(".")

@@ -33,6 +33,7 @@ PATIENCE_S = 0.25  # asleep for so long, in something that may end by itself: ot
 HOLD_S = 1.0  # how long threads that could go on wait for one that runs without the token
 SETTLE_S = 0.03  # how long a thread that has just been woken may take to its next point
 MOST_STEPS = 50_000
+MOST_LIMITS = 2  # a run that still begins bodies is given so many times its limit
 
 
 class Thread:
@@ -90,6 +91,9 @@ class Control:
         self.roaming = 0  # threads that run or sleep without the token
         self.verdict: str | None = None
         self.words = -1  # a file, see `_child.run`
+        self.beats = -1  # a file that grows by a byte with each body, or none
+        self.bodies = 0
+        self.slow = False  # the time is over, but it was getting on
         self.mark: Callable[[str], None] | None = None  # is told of each body before it runs
         self.mutex = _thread.allocate_lock()
         self.over = _thread.allocate_lock()
@@ -166,6 +170,10 @@ class Control:
         try:
             if self.mark is not None and kind in ("body", "acquire"):
                 self.mark(module)
+            if kind == "body":
+                self.bodies += 1
+                if self.beats >= 0:
+                    _tasks.beat(self.beats)
             nth = self._nth(thread, kind, module)
             if self.roaming:
                 self._settle(thread)
@@ -317,11 +325,18 @@ class Control:
 
     def watch(self, limit_s: float) -> None:
         """In a thread of its own (the main one): until all entries have ended, or `verdict` says why not."""
-        deadline = monotonic() + limit_s
+        begin = got_on = monotonic()
+        deadline, bodies = begin + limit_s, 0
         count, since, mark, dead = -1, 0.0, -2, 0
         while not self.over.acquire(True, TICK_S):
             now = monotonic()
+            if self.bodies != bodies:
+                bodies, got_on = self.bodies, now
             if now > deadline:
+                deadline, slow = later(begin, now, limit_s, got_on, _tasks.held_back())
+                if deadline > now:
+                    continue
+                self.slow = slow
                 self.verdict = "timeout"
                 return
             if self.count != count:
@@ -374,3 +389,21 @@ class Control:
             _tasks.look(nid)[0] and _tasks.for_ever(nid)
             for nid in _tasks.others(_tasks.native_id())
         )
+
+
+def later(
+    begin: float, now: float, limit_s: float, got_on: float, held_back_s: float
+) -> tuple[float, bool]:
+    """(the time until which a run may go on, whether it is getting on); not after `now`: it is over.
+
+    What it could not do because others had the processors does not count; while bodies begin (`got_on`:
+    when the last one did) it is slow, not hung, and gets up to `MOST_LIMITS` times its limit.
+    """
+    held_back_s = min(held_back_s, 10 * limit_s)
+    spent = max(now - begin, 0.001)
+    stretch = spent / max(spent - held_back_s, spent / 10)
+    silence_s = limit_s / 2 * stretch
+    until = begin + held_back_s + limit_s
+    if got_on > begin:
+        until = max(until, min(got_on + silence_s, until + (MOST_LIMITS - 1) * limit_s))
+    return until, got_on > begin and now - got_on < silence_s

@@ -1,6 +1,6 @@
 """In the child: where threads stop. Places the points of a `Control`, once; the process ends with them.
 
-about to take a lock   `_get_module_lock`, which the import system calls just before `acquire` and
+about to take a lock   `_compat.MODULE_LOCK_GETTER`, which the import system calls just before `acquire` and
                        outside the global import lock. importtrace's own capture, placed around
                        `acquire` afterwards, so looks at the lock when the thread really goes on
 waiting                `_ModuleLock.acquire`: entered in CPython's table of blocked threads, CPython's
@@ -8,7 +8,7 @@ waiting                `_ModuleLock.acquire`: entered in CPython's table of bloc
 given back             `_ModuleLock.release`
 a body starts          `get_code` of importlib's file loaders: the module is in sys.modules, its code is
                        there, nothing of it has run. A leaf: no frame of ours below a body
-a line                 `sys.monitoring` of that code alone (3.12+), `sys.settrace` (3.11)
+a line                 `sys.monitoring` of that code alone where there is one, else `sys.settrace`
 a thread starts        `_thread.start_new_thread`, so that threads are numbered as they start
 """
 
@@ -43,12 +43,13 @@ def _place_locks(control: Control) -> None:
     taken, refused, released = control.taken, control.refused, control.released
     acquire_original = getattr(lock_class, acquire_name)
     release_original = getattr(lock_class, release_name)
-    get_original = _compat.bootstrap_function("_get_module_lock")
-    blocked = _blocked
+    getter = _compat.MODULE_LOCK_GETTER
+    get_original = _compat.bootstrap_function(getter)
+    blocked = _compat.waiting_entry()
     get_ident = _thread.get_ident
     deadlock = _compat.DeadlockError
 
-    def _get_module_lock(name: "Any") -> "Any":
+    def get_lock(name: "Any") -> "Any":
         point("acquire", name)
         return get_original(name)
 
@@ -87,9 +88,7 @@ def _place_locks(control: Control) -> None:
 
     setattr(lock_class, acquire_name, acquire)
     setattr(lock_class, release_name, release)
-    _compat.replace_bootstrap_function(
-        "_get_module_lock", _compat.stand_in(_any(_get_module_lock), get_original)
-    )
+    _compat.replace_bootstrap_function(getter, _compat.stand_in(_any(get_lock), get_original))
 
 
 def _any(value: "Any") -> "Any":
@@ -102,28 +101,9 @@ def _import_lock_held() -> bool:
     return _imp.lock_held()
 
 
-class _Entered:
-    """`_blocking_on[ident] = lock` (3.11)."""
-
-    def __init__(self, ident: int, lock: "Any") -> None:
-        self._ident, self._lock = ident, lock
-        self._table = _compat.BOOTSTRAP_GLOBALS["_blocking_on"]
-
-    def __enter__(self) -> None:
-        self._table[self._ident] = self._lock
-
-    def __exit__(self, *args: object) -> None:
-        del self._table[self._ident]
-
-
-# How a thread is entered in the table of CPython's detector while it waits for a lock.
-_blocked: "Any" = _compat.BOOTSTRAP_GLOBALS.get("_BlockingOnManager", _Entered)
-
-
 def _place_bodies(control: Control, follow: "Any") -> None:
     point = control.point
-    external = _compat.EXTERNAL_GLOBALS
-    body_of = external["_LoaderBasics"].exec_module.__code__
+    body_of = _compat.FILE_BODY_RUNNER
     getframe = sys._getframe
 
     def made(original: "Any") -> "Any":
@@ -137,8 +117,7 @@ def _place_bodies(control: Control, follow: "Any") -> None:
 
         return _compat.stand_in(_any(get_code), original)
 
-    for name in ("SourceLoader", "SourcelessFileLoader"):
-        loader = external[name]
+    for loader in _compat.file_loaders():
         loader.get_code = made(loader.get_code)
 
 

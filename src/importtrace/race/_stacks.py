@@ -92,8 +92,7 @@ def _real_wait(thread: "Thread") -> "Any":
     """The module lock that CPython says this thread is blocked on."""
     for ident, name, _ in _compat.blocked_threads():
         if ident == thread.ident:
-            reference = _compat.BOOTSTRAP_GLOBALS["_module_locks"].get(name)
-            return reference() if reference is not None else None
+            return _compat.module_lock(name)
     return None
 
 

@@ -52,6 +52,24 @@ def for_ever(nid: int) -> bool:
     return len(words) > 4 and words[0] == _futex and int(words[4], 16) == 0
 
 
+def held_back() -> float:
+    """Seconds that threads of this process were ready to run while others had the processors. 0.0 where
+    that is not known."""
+    total = 0
+    for nid in others(0):
+        words = _read(f"/proc/self/task/{nid}/schedstat").split()
+        if len(words) == 3:
+            total += int(words[1])
+    return total / 1e9
+
+
+def beat(file: int) -> None:
+    try:
+        _posix.write(file, b".")
+    except OSError:
+        pass
+
+
 def written(file: int) -> bool:
     """There is something in that file."""
     try:

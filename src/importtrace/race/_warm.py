@@ -49,9 +49,10 @@ def serve(requests: int, replies: int, file: int, crashes: int, once: int) -> No
             _posix.close(replies)
             _child.run(job, file, crashes)
         _posix.ftruncate(file, 0)
+        _posix.lseek(file, 0, 0)
         _posix.ftruncate(crashes, 0)
         _posix.lseek(crashes, 0, 0)
-        _signal.alarm(int(job["limit"]) + _alarm_s)
+        _signal.alarm(int(12 * job["limit"]) + _alarm_s)
         child = _posix.fork()
         if not child:
             _posix.setsid()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from typing import Any
 
-from importtrace.race import conditions_command
+from importtrace.race import conditions_command, report_json
 from importtrace.race import report as reports
 from importtrace.race.elsewhere import compare
 from importtrace.race.errors import InputError
@@ -17,7 +18,7 @@ from importtrace.race.proof import prove
 from importtrace.race.runner import Runner
 from importtrace.race.scenario import Scenario
 from importtrace.race.schedule import Schedule
-from importtrace.race.search import SEARCH_S, explore
+from importtrace.race.search import SEARCH_S, explore, known_modules
 from importtrace.reports.terminal import colour_wanted
 
 COMPARE_LIMIT_S = 5.0
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time-limit",
         type=_seconds,
         metavar="S",
-        help=f"for all of it; without, orders are not limited and threads get {SEARCH_S:g} s",
+        help=f"for all of it, proofs too; without, orders are not limited and threads get {SEARCH_S:g} s",
     )
     parser.add_argument(
         "--run-limit", type=_seconds, metavar="S", help="a run that takes longer hangs (default 10)"
@@ -109,15 +110,16 @@ def _seconds(text: str) -> float:
 
 
 def main(given: argparse.Namespace) -> int:
+    given.until = None if given.time_limit is None else time.monotonic() + given.time_limit
     pythons = given.python or [None]
     for folder in given.path:
         if not os.path.isdir(folder):
             raise InputError(f"--path {folder!r} is no folder; name one that modules are in")
-    if given.schedule is not None:
+    wanted = conditions_command.conditions(given)
+    if given.schedule is not None and not wanted:
         return _schedule(given, pythons)
     if not given.target:
         raise InputError("name a package to import, or a --schedule to run")
-    wanted = conditions_command.conditions(given)
     if wanted:
         return conditions_command.main(given, wanted)
     found: list[Report] = []
@@ -127,7 +129,7 @@ def main(given: argparse.Namespace) -> int:
         if report.interrupted:
             break
     if given.json:
-        shown = [reports.data(report) for report in found]
+        shown = [report_json.data(report) for report in found]
         print(json.dumps(shown[0] if len(shown) == 1 else shown, indent=2, default=str))
     if any(report.interrupted for report in found):
         return 130
@@ -144,7 +146,7 @@ def _explore(given: argparse.Namespace, target: str, pythons: list[str | None]) 
             threads=given.threads,
             path=given.path,
             python=pythons[0],
-            time_limit_s=given.time_limit,
+            time_limit_s=_left(given),
             run_limit_s=given.run_limit,
             seed=given.seed,
             lines=given.lines,
@@ -157,8 +159,15 @@ def _explore(given: argparse.Namespace, target: str, pythons: list[str | None]) 
             for number, proof in enumerate(report.proofs, start=1):
                 progress("other interpreters", number, len(report.proofs))
                 there = compare(
-                    proof, str(python), tuple(given.path), given.run_limit or COMPARE_LIMIT_S
+                    proof,
+                    str(python),
+                    tuple(given.path),
+                    given.run_limit or COMPARE_LIMIT_S,
+                    _left(given),
                 )
+                if there is None:
+                    report.notes.append(f"race {number} not tried on {python}: the time was over")
+                    continue
                 report.elsewhere.setdefault(number, []).append(there)
     finally:
         progress.clear()
@@ -170,6 +179,11 @@ def _explore(given: argparse.Namespace, target: str, pythons: list[str | None]) 
     if not given.json:
         print(reports.text(report, colour=colour_wanted(), written=written), end="", flush=True)
     return report
+
+
+def _left(given: argparse.Namespace) -> float | None:
+    """Of --time-limit; never nothing, so that what is cut is told."""
+    return None if given.until is None else max(0.05, given.until - time.monotonic())
 
 
 def _schedule(given: argparse.Namespace, pythons: list[str | None]) -> int:
@@ -187,9 +201,11 @@ def _schedule(given: argparse.Namespace, pythons: list[str | None]) -> int:
         with Runner(python) as runner:
             version = runner.version
             for entry in schedule.entries:
-                runner.modules(entry.module, scenario)
+                known_modules(runner, entry, scenario)
             result = runner.run(scenario, schedule, steps=True)
-            proof = prove(runner, scenario, result) if not result.ok else None
+            runner.until = given.until
+            wrong = not (result.ok or result.slow)
+            proof = prove(runner, scenario, result) if wrong else None
         failed = failed or proof is not None
         row = Report(str(schedule), python=version, strict=True, path=tuple(given.path))
         row.schedules_run = runner.runs
@@ -197,7 +213,7 @@ def _schedule(given: argparse.Namespace, pythons: list[str | None]) -> int:
         row.proofs = [proof] if proof is not None else []
         rows.append((row, result))
     if given.json:
-        shown = [reports.data(row) | {"followed": result.followed} for row, result in rows]
+        shown = [report_json.data(row) | {"followed": result.followed} for row, result in rows]
         print(json.dumps(shown[0] if len(shown) == 1 else shown, indent=2, default=str))
         return int(failed)
     for row, result in rows:

@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from importtrace.race import conditions_report as reports
-from importtrace.race.conditions import STEPS, Condition, explore_conditions
+from importtrace.race.conditions import explore_conditions
+from importtrace.race.conditions_matrix import STEPS, Condition
 from importtrace.race.errors import InputError
 from importtrace.race.progress import Progress
 from importtrace.race.scenario import SetUp

@@ -10,7 +10,7 @@ from importtrace.reports.terminal import BOLD, RED, WIDTH, YELLOW, Paint, fit, p
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from importtrace.race.conditions import Cell, Difference, Failure, Matrix
+    from importtrace.race.conditions_matrix import Cell, Difference, Failure, Matrix
 
 
 def verdict(found: Matrix) -> str:

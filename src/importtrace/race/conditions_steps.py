@@ -97,12 +97,14 @@ def read_only() -> None:
     def refuse(event: str, args: "tuple[Any, ...]") -> None:
         if event == "open":
             path, mode, flags = args
-            if type(path) is int or not _opens_for_writing(mode, flags):
+            if not _opens_for_writing(mode, flags):
                 return
         elif event in _WRITES:
             path = args[0]
         else:
             return
+        if type(path) is int:
+            return  # what is open is open
         name = path.decode("utf-8", "replace") if type(path) is bytes else str(path)
         if not name.startswith(("/dev/", "/proc/")):
             raise OSError(_EROFS, "Read-only file system", name)

@@ -15,3 +15,7 @@ class ScheduleError(InputError):
     """A text that should be a schedule is none."""
 
     slug = "bad-schedule"
+
+
+class TimeOver(Exception):
+    """A limit for all of a search has come, perhaps in the middle of a run. Never shown as an error."""

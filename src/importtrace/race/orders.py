@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from importtrace.race.errors import TimeOver
 from importtrace.race.outcome import DEADLOCK, ERROR, IMPORT_ERROR, OK, TIMEOUT, Result
 from importtrace.race.runner import Job, Runner
 from importtrace.race.scenario import Entry, Scenario
@@ -33,6 +34,8 @@ ALWAYS = "always"  # fails in every order, of itself
 MISSING = "missing"  # something that is not installed; in every order
 CYCLE = "cycle"  # fails in every order, of a circular import
 HANG = "hang"  # its threads wait for each other for ever
+SLOW = "slow"  # took longer than a run may, but was getting on
+UNTRIED = "untried"  # fails here; there was no time for other orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ class Order:
         """Something to mend: what an order decides, a cycle, or what the user has named."""
         if self.judged == MISSING:
             return self.named
-        return self.judged in (ORDER, CYCLE, HANG) or (self.judged == ALWAYS and self.named)
+        return self.judged in (ORDER, CYCLE, HANG) or (
+            self.judged in (ALWAYS, UNTRIED) and self.named
+        )
 
 
 class Orders:
@@ -72,43 +77,48 @@ class Orders:
             str, str
         ] = {}  # of all modules that were loaded, but for the standard library
         self._loaded_by: dict[str, str] = {}
-        self._results: dict[tuple[str, ...], Result] = {}
+        self._jobs: list[tuple[Entry, ...]] = []
+        self._named: set[str] = set()
+        self._first = 0
         self.total = 0
         self.done = 0
 
-    def run(
-        self,
-        modules: Sequence[str],
-        entries: Sequence[Entry],
-        named: Iterable[str],
-        tick: Callable[[], bool],
-    ) -> None:
-        """`tick` is called after each run; True ends it."""
-        ours = set(named)
-        todo: list[tuple[Entry, ...]] = [(Entry(module),) for module in modules]
-        if len(entries) > 1:
-            todo += permuted(entries)
-        todo += [(entry,) for entry in entries if (entry,) not in todo]
-        self.total = len(todo)
-        jobs = (
-            Job(self._scenario.with_(entries=order), steps=True, key=order)
-            for order in dict.fromkeys(todo)
-        )
+    def plan(self, modules: Sequence[str], entries: Sequence[Entry], named: Iterable[str]) -> None:
+        """What is to be run: what the user named first."""
+        self._named = set(named)
+        todo = list(permuted(entries)) if len(entries) > 1 else []
+        todo += [(entry,) for entry in entries]
+        self._first = len(dict.fromkeys(todo))
+        todo += [(Entry(module),) for module in modules]
+        self._jobs = list(dict.fromkeys(todo))
+        self.total = len(self._jobs)
+
+    def run_named(self, tick: Callable[[], bool]) -> None:
+        """The orders of the entries. `tick` is called after each run; True ends it."""
+        self._run(self._jobs[: self._first], tick)
+
+    def run(self, tick: Callable[[], bool]) -> None:
+        """The rest, and what there is to say of all."""
+        self._run(self._jobs[self.done :], tick)
+        self._judge(tick)
+
+    def _run(self, orders: Sequence[tuple[Entry, ...]], tick: Callable[[], bool]) -> None:
+        jobs = (Job(self._scenario.with_(entries=order), steps=True, key=order) for order in orders)
         for job, result in self._runner.run_many(jobs):
             self.done += 1
-            self._seen(job.key, result, ours)
+            self._seen(job.key, result, self._named)
             if tick():
-                return
-        self._judge(tick)
+                raise TimeOver
 
     def _seen(self, order: tuple[Entry, ...], result: Result, named: set[str]) -> None:
         texts = tuple(str(entry) for entry in order)
+        missing = _missing(result, self._tops)
         for module in result.loaded:
             if module.partition(".")[0] in self._tops:
                 self._loaded_by.setdefault(module, texts[0])
         self.files.update(result.files)
         if len(order) == 1:
-            if _missing(result, self._tops) is None:
+            if missing is None:
                 self.wants.add(order[0], wants(result.steps, self._tops))
             if result.ok:
                 self.fine[texts[0]] = result.seconds
@@ -118,34 +128,37 @@ class Orders:
             shown = [frame for frame in first.frames if not frame[0].startswith("<")]
             if shown:
                 place = shown[-1][0], shown[-1][1]
+        judged = MISSING if missing else SLOW if result.slow else UNTRIED
         self.rows.append(
             Order(
                 texts,
                 result.outcome,
                 result.message,
-                FINE if result.ok else ALWAYS,
+                FINE if result.ok else judged,
                 cause=result.cause,
                 place=place,
-                missing=_missing(result, self._tops),
+                missing=missing,
                 named=len(texts) > 1 or texts[0] in named,
                 signature=result.signature,
             )
         )
 
     def _judge(self, tick: Callable[[], bool]) -> None:
-        bad = [number for number, row in enumerate(self.rows) if row.outcome != OK]
+        bad = [number for number, row in enumerate(self.rows) if row.judged in (UNTRIED, MISSING)]
         if not bad:
             return
         causes = self._explain(bad, tick)
         looks = 0
         for number in bad:
             row = self.rows[number]
+            if tick():
+                raise TimeOver
             if row.outcome == TIMEOUT and len(row.entries) == 1 and looks < MOST_LOOKED_AT:
                 looks += 1
                 self.rows[number] = self._look_at(row)
                 continue
             cause = causes.get(number) or row.cause
-            row = replace(row, cause=cause)
+            row = replace(row, cause=cause, judged=ALWAYS)
             if row.missing is not None:
                 row = replace(row, judged=MISSING)
             elif row.outcome in (IMPORT_ERROR, ERROR):
@@ -171,7 +184,7 @@ class Orders:
             if result.cause is not None and result.signature == self.rows[job.key].signature:
                 found[job.key] = result.cause
             if tick():
-                break
+                raise TimeOver
         return found
 
     def _look_at(self, row: Order) -> Order:
@@ -182,7 +195,7 @@ class Orders:
         )
         result = self._runner.run(alone)
         if result.outcome != DEADLOCK:
-            return row
+            return replace(row, judged=ALWAYS)
         return replace(
             row, outcome=DEADLOCK, message=result.message, cause=result.cause, judged=HANG
         )

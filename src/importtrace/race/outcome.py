@@ -66,6 +66,7 @@ class Result:
     seconds    wall time of the child
     python     the version that ran it
     files      of the loaded modules, those of the standard library left out; where steps were asked for
+    slow       a `timeout`, but it was getting on, body after body: nothing to blame the imports for
     statements of each that ended: (thread, its number in the thread from 0, outcome, type, message)
     """
 
@@ -82,6 +83,7 @@ class Result:
     python: str = ""
     files: tuple[tuple[str, str], ...] = ()
     statements: tuple[tuple[int, int, str, str | None, str | None], ...] = ()
+    slow: bool = False
 
     @property
     def ok(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from importtrace.race.errors import TimeOver
 from importtrace.race.outcome import DEADLOCK, EXIT, TIMEOUT, Result
 from importtrace.race.runner import Job, Runner
 from importtrace.race.scenario import Scenario
@@ -23,6 +24,8 @@ _SLOW_REPLAYS = 3  # of a failure that takes its whole time limit
 class Proof:
     """`replayed` of `replays` runs of `schedule` failed alike; `confirmed` without a fork (None: not tried).
 
+    `wanted` replays would have been made, had `Runner.until` not come.
+
     `own`: the deadlock is of CPython's own order of locks, see `steps.by_interpreter`.
     """
 
@@ -33,6 +36,11 @@ class Proof:
     confirmed: bool | None
     cause: dict[str, Any] | None
     own: bool = False
+    wanted: int = REPLAYS
+
+    @property
+    def cut(self) -> bool:
+        return self.replays < self.wanted or self.confirmed is None
 
     @property
     def certain(self) -> bool:
@@ -44,18 +52,26 @@ class Proof:
 
 
 def prove(runner: Runner, scenario: Scenario, found: Result, *, own: bool = False) -> Proof:
-    """Replays the schedule of a failure; all workers at once."""
+    """Explains a failure, replays its schedule on all workers at once, and confirms it without a fork; as
+    much of that as there is time for."""
     schedule = found.schedule
     assert schedule is not None
     scenario = scenario.with_(entries=schedule.entries)
     slow = found.outcome == TIMEOUT or found.seconds > 2.0
     count = _SLOW_REPLAYS if slow else REPLAYS
-    jobs = (Job(scenario, schedule) for _ in range(count))
-    again = sum(alike(result, found) for _, result in runner.run_many(jobs))
-    explained = runner.run(scenario, schedule, explain=True)
-    cause = explained.cause if explained.outcome == found.outcome else None
-    confirmed = alike(runner.run(scenario, schedule, fork=False), found)
-    return Proof(schedule, found, again, count, confirmed, cause, own)
+    cause = found.cause
+    confirmed = None
+    again = tried = 0
+    try:
+        explained = runner.run(scenario, schedule, explain=True)
+        cause = explained.cause if explained.outcome == found.outcome else None
+        confirmed = alike(runner.run(scenario, schedule, fork=False), found)
+        for _, result in runner.run_many(Job(scenario, schedule) for _ in range(count)):
+            tried += 1
+            again += alike(result, found)
+    except TimeOver:
+        pass
+    return Proof(schedule, found, again, tried, confirmed, cause, own, count)
 
 
 def run_schedule(

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from importtrace.race.errors import InputError
 from importtrace.race.outcome import DEADLOCK, TIMEOUT, Result
-from importtrace.race.replay_order import Order, Thread, read
+from importtrace.race.replay_order import Order, read
 from importtrace.race.runner import Job, Runner
 from importtrace.race.scenario import Scenario, SetUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from importtrace.race.replay_events import Thread
     from importtrace.race.schedule import Schedule
     from importtrace.records import Trace
 
@@ -229,6 +230,8 @@ def _run(
         notes.append(
             f"recorded on Python {recorded}; releases differ in their locks, --python names another"
         )
+    if trace.header.get("end") == "died":
+        notes.append("the recorded process was killed, or crashed: that is no error in the trace")
     if trace.header.get("dropped"):
         notes.append(f"{trace.header['dropped']} records did not fit into the trace")
     if trace.header.get("mode") == "finder":

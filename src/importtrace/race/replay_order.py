@@ -11,10 +11,19 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from importtrace.race.replay_events import (
+    FAR,
+    Event,
+    Failure,
+    Statement,
+    Thread,
+    events_of,
+    place_of,
+    thread_of,
+)
 from importtrace.race.scenario import Entry
 
 if TYPE_CHECKING:
@@ -22,64 +31,14 @@ if TYPE_CHECKING:
 
 # What an interpreter imports before the program, and no statement of it.
 _START_UP = ("site", "sitecustomize", "usercustomize", "importtrace")
-_FAR = 1 << 62
-_PARENTHESES = re.compile(r"\s*\([^()]*\)")
 _LIBRARY = re.compile(r"[/\\](site-packages|dist-packages|lib-dynload|lib[/\\]python3\.\d+t?)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """`type` and `message` are None where the trace does not hold them."""
-
-    type: str | None
-    message: str | None
-    handled: bool
-
-    def like(self, kind: str | None, message: str | None) -> bool:
-        """The same error; what stands in parentheses (paths, advice) differs between releases."""
-        if self.type is not None and _last(self.type) != _last(kind or ""):
-            return False
-        if self.message is None or message is None:
-            return self.type is not None or self.message is None
-        return _bare(self.message) == _bare(message)
-
-    def __str__(self) -> str:
-        if self.type is None:
-            return self.message or "an error"
-        return f"{self.type}: {self.message}" if self.message else self.type
-
-
-@dataclass(slots=True)
-class Statement:
-    """One import of a thread, outside any other. `end_ns` is None where it was not over."""
-
-    entry: Entry
-    start_ns: int
-    end_ns: int | None
-    place: str
-    failure: Failure | None = None
-    records: list[ImportRecord] = field(default_factory=list)
-
-    @property
-    def until(self) -> int:
-        return _FAR if self.end_ns is None else self.end_ns
-
-
-@dataclass(slots=True)
-class Thread:
-    """`number`: as the scheduler counts. `spawned`: a module's body starts it, so nothing is to be started."""
-
-    name: str
-    statements: list[Statement]
-    spawned: bool = False
-    number: int = 0
 
 
 @dataclass(slots=True)
 class Order:
     before: list[Statement]
     threads: list[Thread]
-    events: list[tuple[int, str, str, bool, list[str] | None, str]]
+    events: list[Event]
     expected: list[tuple[int, int, Failure]]  # (thread, number of its statement, what)
     hung: bool
     roots: list[str]
@@ -133,7 +92,7 @@ def read(trace: Trace) -> Order:
     return Order(
         before,
         threads,
-        _events(threads, by_id),
+        events_of(threads, by_id),
         sorted(wanted, key=lambda one: threads[one[0] - 1].statements[one[1]].until),
         hung,
         _roots(trace),
@@ -146,25 +105,21 @@ def read(trace: Trace) -> Order:
 # threads and their statements ------------------------------------------------------------------
 
 
-def _key(record: ImportRecord) -> tuple[int, int]:
-    return (record.thread.serial or 0, record.thread.id if record.thread.serial is None else 0)
-
-
 def _threads(trace: Trace, by_id: dict[int, ImportRecord]) -> list[Thread]:
     found: dict[tuple[int, int], Thread] = {}
     inside: dict[int, Statement | None] = {}
     records = sorted(trace.records, key=lambda one: (one.start_ns, one.id))
     for record in records:
         parent = by_id.get(record.parent) if record.parent is not None else None
-        if parent is not None and _key(parent) == _key(record) and parent.id in inside:
+        if parent is not None and thread_of(parent) == thread_of(record) and parent.id in inside:
             statement = inside[parent.id]
         elif record.importer is None or record.module.partition(".")[0] in _START_UP:
             statement = None
         else:
-            thread = found.get(_key(record))
+            thread = found.get(thread_of(record))
             if thread is None:
                 name = record.thread.name or f"thread {record.thread.serial or record.thread.id}"
-                thread = found[_key(record)] = Thread(name, [])
+                thread = found[thread_of(record)] = Thread(name, [])
                 # What started it is over before it imports only if that is no body.
                 thread.spawned = parent is not None
             statement = _statement(thread, record)
@@ -186,7 +141,7 @@ def _statement(thread: Thread, record: ImportRecord) -> Statement:
         error = record.error or {}
         failure = Failure(error.get("type"), error.get("message"), bool(record.handled))
     last = thread.statements[-1] if thread.statements else None
-    place = _place(record)
+    place = place_of(record)
     if last is not None and last.place == place and last.records:
         module, first = last.entry.module, last.records[0]
         deeper = record.module.startswith(module + ".")
@@ -205,14 +160,6 @@ def _statement(thread: Thread, record: ImportRecord) -> Statement:
     return statement
 
 
-def _place(record: ImportRecord) -> str:
-    importer = record.importer
-    if importer is None or not importer.file:
-        return importer.module or "" if importer is not None else ""
-    name = re.split(r"[/\\]", importer.file)[-1]
-    return f"{name}, line {importer.line}" if importer.line else name
-
-
 def _entry(record: ImportRecord) -> Entry:
     """What Python was told: `names` belong to the module that the statement names."""
     module, names = record.module, record.names
@@ -220,7 +167,9 @@ def _entry(record: ImportRecord) -> Entry:
         return Entry(module)
     package, _, last = module.rpartition(".")
     said = _from(record.importer.statement if record.importer is not None else None)
-    if said is not None:
+    if said == "":
+        module = package if package and last in names else module  # from . import
+    elif said is not None:
         if package and _ends(package, said) and not _ends(module, said):
             module = (
                 package  # the record is that of a module that the statement has among its names
@@ -241,7 +190,7 @@ def _from(text: str | None) -> str | None:
 
 
 def _ends(module: str, said: str) -> bool:
-    return not said or module == said or module.endswith("." + said)
+    return module == said or module.endswith("." + said)
 
 
 def _failures_without_record(trace: Trace, threads: list[Thread]) -> None:
@@ -281,9 +230,10 @@ def _split(threads: list[Thread], expected: list[Statement]) -> list[Statement]:
     starts = [thread.statements[0].start_ns for thread in threads if thread.spawned]
     before = []
     for number, (statement, thread) in enumerate(everything):
-        following = everything[number + 1][0].start_ns if number + 1 < len(everything) else _FAR
+        following = everything[number + 1][0].start_ns if number + 1 < len(everything) else FAR
         if (
             thread.spawned
+            or number == len(everything) - 1  # something is to be run
             or statement.until >= following
             or any(statement is one for one in expected)
             or any(statement.start_ns <= start <= statement.until for start in starts)
@@ -292,80 +242,6 @@ def _split(threads: list[Thread], expected: list[Statement]) -> list[Statement]:
         before.append(statement)
         thread.statements.remove(statement)
     return before
-
-
-# events ----------------------------------------------------------------------------------------
-
-
-def _events(
-    threads: list[Thread], by_id: dict[int, ImportRecord]
-) -> list[tuple[int, str, str, bool, list[str] | None, str]]:
-    users: dict[str, set[int]] = defaultdict(set)
-    for thread in threads:
-        for statement in thread.statements:
-            for record in statement.records:
-                users[record.module].add(thread.number)
-    found = []
-    for thread in threads:
-        for statement in thread.statements:
-            for record in statement.records:
-                shared = len(users[record.module]) > 1
-                depth = _depth(record, by_id)
-                for when, rank, kind, sure, bound in _of_record(record, depth):
-                    text = f"{thread.name} {_SAID[kind]} {record.module}"
-                    place = _place(record)
-                    if place and kind == "begin":
-                        text += f" ({place})"
-                    event = (thread.number, kind, record.module, shared and sure, bound, text)
-                    found.append(((when, rank, record.start_ns), event))
-    found.sort(key=lambda pair: pair[0])
-    return [event for _, event in found]
-
-
-_SAID = {
-    "begin": "asks for",
-    "body": "starts the body of",
-    "end": "is through with",
-    "wake": "has waited for",
-}
-
-
-def _of_record(
-    record: ImportRecord, depth: int
-) -> list[tuple[int, float, str, bool, list[str] | None]]:
-    """(time, rank among the equal, kind, hard, names bound)"""
-    start = record.start_ns
-    end = None if record.duration_ns is None else start + record.duration_ns
-    waited = record.wait_ns or 0
-    bound = list(record.bound_names) if record.bound_names else None
-    found: list[tuple[int, float, str, bool, list[str] | None]] = [
-        (start, depth, "begin", True, bound if record.kind == "request" else None)
-    ]
-    if record.kind == "request":
-        if end is not None and waited and record.outcome != "partial":
-            found.append((end, depth + 0.2, "wake", record.outcome == "waited", None))
-        return found
-    if waited:
-        found.append((start + waited, depth + 0.2, "wake", False, None))
-    body = None
-    if record.exec_ns is not None and end is not None:
-        body = end - record.exec_ns
-    elif end is None and record.load_ns is not None:
-        body = start + waited + (record.find_ns or 0) + record.load_ns
-    if body is not None:
-        found.append((body, depth + 0.5, "body", False, None))
-    if end is not None:
-        found.append((end, 1000.0 - depth, "end", True, None))
-    return found
-
-
-def _depth(record: ImportRecord, by_id: dict[int, ImportRecord]) -> int:
-    depth = 0
-    above = by_id.get(record.parent) if record.parent is not None else None
-    while above is not None and depth < 500 and _key(above) == _key(record):
-        depth += 1
-        above = by_id.get(above.parent) if above.parent is not None else None
-    return depth
 
 
 # where the code was ----------------------------------------------------------------------------
@@ -393,14 +269,3 @@ def _root(module: str, origin: str | None) -> str | None:
     if folders and folders != names[: len(folders)]:
         return None  # a `__path__` of its own
     return "".join(parts[: len(parts) - 2 * steps]) or None
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _bare(message: str) -> str:
-    previous = None
-    while message != previous:
-        previous, message = message, _PARENTHESES.sub("", message)
-    return " ".join(message.split())

@@ -4,6 +4,7 @@ An event is (thread, kind, module, hard, bound, text), and they are in the order
 
     begin   the thread takes the module's lock, or asks for it        end    has given it back
     body    the module's body starts                                  wake   has waited for the lock, has it
+    come    is about to ask for it, so that it has seen that the module is not in sys.modules yet
 
 A thread that stands at the point of an event of its own is held there until that event is the next of all.
 At points that the trace does not hold (a module that had been finished before tracing began, a package that
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"acquire": "begin", "body": "body", "release": "end", "wait": "wake"}
 _MOST_SAID = 5
+SEPARATOR = "; then "  # between the places where the order was left, the first of them first
 
 
 class Recorded:
@@ -43,8 +45,8 @@ class Recorded:
     def diverged(self) -> "str | None":
         left = len(self._events) - sum(self._done)
         if not self._said and left and self._hard_left():
-            return f"{left} of {len(self._events)} events were not reached"
-        return "; ".join(self._said) or None
+            return f"at its end: {left} of {len(self._events)} events were not reached"
+        return SEPARATOR.join(self._said) or None
 
     def __call__(
         self, control: "Any", current: int, kind: str, module: str, nth: int, runnable: list[int]
@@ -92,6 +94,9 @@ class Recorded:
             event = self._events[number]
             if event[1] == said and event[2] == module:
                 break
+            if event[1] == "come" and said == "begin" and event[2] == module:
+                self._done[number] = True
+                continue
             if said == "begin" and module in held and not passed:
                 return None  # its own module: an everyday request, which is not recorded
             if said != "begin" and event[1] == "begin" and event[2] == module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from importtrace.race.replay import NOT_RECORDED
+from importtrace.race.replay_plan import SEPARATOR
 from importtrace.race.report import _cause
 from importtrace.reports.terminal import BOLD, DIM, RED, Paint, plain, wrapped
 
@@ -61,7 +62,11 @@ def _lines(found: Replayed, name: str, paint: Paint) -> Iterator[str]:
     yield from _events(found, paint)
     if found.diverged:
         yield ""
-        yield from wrapped(f"Left the recorded order {plain(found.diverged)}", "", lines=8)
+        places = found.diverged.split(SEPARATOR)
+        yield from wrapped(f"Left the recorded order {plain(places[0])}", "", lines=6)
+        yield from (
+            line for place in places[1:3] for line in wrapped(plain(place), "  then ", lines=3)
+        )
     yield ""
     for one in found.matched:
         yield from _matched(one, found, paint)

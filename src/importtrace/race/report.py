@@ -1,15 +1,16 @@
-"""A `Report` as text for a tired person, and as JSON (DESIGN: `reproduce --json`)."""
+"""A `Report` as text for a tired person."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import shlex
+import textwrap
 from typing import TYPE_CHECKING, Any
 
-from importtrace.race.orders import CYCLE, HANG, MISSING, ORDER, Order, walk
-from importtrace.reports.terminal import BOLD, DIM, RED, WIDTH, YELLOW, Paint, fit, plain, wrapped
+from importtrace.race.orders import CYCLE, HANG, MISSING, ORDER, SLOW, UNTRIED, Order, walk
+from importtrace.race.outcome import DEADLOCK, ERROR
+from importtrace.reports.terminal import BOLD, DIM, RED, WIDTH, YELLOW, Paint, fit, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,20 @@ _SAID = {
     "timeout": "hangs",
     "exit": "process ends",
 }
+
+
+def wrapped(text: str, indent: str, lines: int, hang: str = "") -> list[str]:
+    """80 columns, but for a path or a name that is longer: it is to be copied."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent) + hang,
+        max_lines=lines,
+        placeholder=" ...",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def text(
@@ -66,6 +81,8 @@ def verdict(report: Report) -> str:
         parts.append(f"{races} {'race' if races == 1 else 'races'} between threads")
     if parts:
         return " and ".join(parts)
+    if any(proof.own and not _refused_only(proof) for proof in report.proofs):
+        return "fails only where threads import the package and a module of it at once"
     if any(proof.own for proof in report.proofs):
         return "no failure of its own; see the note on Python's own locks"
     stopped = " before it was stopped" if report.interrupted or report.out_of_time else ""
@@ -163,8 +180,12 @@ def _order(row: Order, paint: Paint) -> Iterator[str]:
         why = "circular import, in every order"
     elif row.judged == HANG:
         why = "hangs, alone"
+    elif row.judged == SLOW:
+        why = "too slow to judge"
     elif row.outcome in ("timeout", "exit"):
         why = kind
+    elif row.judged == UNTRIED:
+        why = "fails; no time for other orders"
     else:
         why = "fails in every order"
     colour = RED if row.failed else YELLOW
@@ -187,10 +208,17 @@ def _cause(cause: dict[str, Any], indent: str) -> Iterator[str]:
     if cause.get("summary"):
         said = re.sub(r"\bthread T(\d+)\b", r"thread \1", str(cause["summary"]))
         yield from wrapped(plain(f"why: {said}"), indent, lines=6)
-    for link in (cause.get("cycle") or [])[:8]:
-        place = f"{_short(link['file'])}:{link['line']}" if link.get("file") else "?"
+    cycle = cause.get("cycle") or []
+    if cycle:
+        yield f"{indent}the circle:"
+    for link in cycle[:8]:
+        place = f"{os.path.basename(link['file'])}:{link['line']}" if link.get("file") else "?"
         said = f": {link['statement']}" if link.get("statement") else ""
-        yield from wrapped(plain(f"  {link.get('module')} ({place}){said}"), indent, lines=3)
+        yield from wrapped(
+            plain(f"{link.get('module')} ({place}){said}"), indent + "  ", lines=3, hang="  "
+        )
+    if len(cycle) > 8:
+        yield f"{indent}  ... and {len(cycle) - 8} more"
     if cause.get("hint"):
         yield from wrapped(plain(f"what next: {cause['hint']}"), indent, lines=4)
 
@@ -202,42 +230,81 @@ def _proof(
     number: int, proof: Proof, report: Report, paint: Paint, files: tuple[str, str] | None
 ) -> Iterator[str]:
     result = proof.result
-    title = f"Race {number}: {_SAID[result.outcome]}"
-    if proof.own:
+    first = result.first
+    kind = first.type if first is not None and result.outcome == ERROR else None
+    title = f"Race {number}: {plain(kind) if kind else _SAID[result.outcome]}"
+    if proof.own and _refused_only(proof):
         title += ", by Python's own order of locks"
     yield paint(title, RED if not proof.own or report.strict else YELLOW)
     yield from told(proof.schedule, result)
     yield ""
     if result.message and (result.first is not None or proof.cause is None):
         yield from wrapped(plain(result.message), "  ", lines=4)
-    first = result.first
     if first is not None and first.frames:
         yield from _frames(first.frames)
-    if proof.own:
-        yield from wrapped(
-            "This Python takes the lock of a module before that of its package, so two threads can "
-            "each hold what the other wants, without any import being wrong. Python 3.15.2 does not. "
-            "What next: import the package once, in one thread, before the threads start.",
-            "  ",
-            lines=6,
-        )
-    elif proof.cause is not None:
-        yield from _cause(proof.cause, "  ")
-    sure = "" if proof.certain else ": the places are not all there is to it"
-    confirmed = {
-        True: "and in an interpreter of its own",
-        False: "but not in one that was not forked",
-    }
-    yield from wrapped(
-        f"replayed {proof.text}, {confirmed.get(bool(proof.confirmed), '')}{sure}", "  ", lines=2
-    )
+    if proof.own and _refused_only(proof):
+        yield from wrapped(_ONLY_LOCKS, "  ", lines=6)
+    else:
+        if proof.cause is not None:
+            yield from _cause(proof.cause, "  ")
+        if proof.own:
+            yield from wrapped(_ALSO_LOCKS, "  ", lines=4)
+    yield from _sure(proof)
     yield "  replay it:"
-    folders = "".join(f" --path {shlex.quote(folder)}" for folder in report.path)
-    yield f"    importtrace reproduce{folders} --schedule {shlex.quote(str(proof.schedule))}"
+    yield from _command(report, proof.schedule)
     for there in report.elsewhere.get(number, ()):
         yield from wrapped(f"on Python {there.python}: {elsewhere(there)}", "  ", lines=4)
     if files is not None:
         yield from wrapped(f"written: {files[0]} and {files[1]}", "  ", lines=3)
+
+
+_ONLY_LOCKS = (
+    "This Python takes the lock of a module before that of its package, so two threads can each hold "
+    "what the other wants, without any import being wrong. Python 3.15.2 does not. What next: import "
+    "the package once, in one thread, before the threads start."
+)
+_ALSO_LOCKS = (
+    "The two threads meet because this Python takes the lock of a module before that of its package. "
+    "Python 3.15.2 takes the package's first, and they do not meet there."
+)
+
+
+def _refused_only(proof: Proof) -> bool:
+    """`_DeadlockError`, and nobody was given anything half-built: then no import is wrong."""
+    kind = (proof.cause or {}).get("kind", "lock_order")
+    return proof.result.outcome == DEADLOCK and kind == "lock_order"
+
+
+def _sure(proof: Proof) -> Iterator[str]:
+    said = [f"replayed {proof.text}"] if proof.replays else []
+    if proof.confirmed is not None:
+        said.append(
+            "and in an interpreter of its own"
+            if proof.confirmed
+            else "but not in one that was not forked"
+        )
+    line = ", ".join(said) or "seen once"
+    if not proof.certain:
+        line += ": the places are not all there is to it"
+    if proof.cut:
+        left = [f"{proof.wanted - proof.replays} of {proof.wanted} replays"]
+        if proof.confirmed is None:
+            left.append("the run in an interpreter of its own")
+        line += f". The time was over: left out {' and '.join(left)}; --time-limit gives more"
+    yield from wrapped(line, "  ", lines=4)
+
+
+def _command(report: Report, schedule: Schedule) -> Iterator[str]:
+    """To be pasted as it stands."""
+    words = ["importtrace reproduce"]
+    words += [f"--path {shlex.quote(folder)}" for folder in report.path]
+    words.append(f"--schedule {shlex.quote(str(schedule))}")
+    if len(" ".join(words)) <= WIDTH - 4:
+        yield f"    {' '.join(words)}"
+        return
+    yield f"    {words[0]} \\"
+    yield from (f"      {word} \\" for word in words[1:-1])
+    yield f"      {words[-1]}"
 
 
 def elsewhere(there: Elsewhere) -> str:
@@ -279,77 +346,15 @@ def told(schedule: Schedule, result: Result) -> Iterator[str]:
 def _frames(frames: tuple[tuple[str, int, str], ...]) -> Iterator[str]:
     shown = [frame for frame in frames if not frame[0].startswith("<")][-4:]
     for file, line, module in shown:
-        yield "    " + plain(f"{module} ({_short(file)}, line {line})")
+        yield from wrapped(
+            plain(f"{module} ({_short(file)}, line {line})"), "    ", lines=9, hang="  "
+        )
 
 
 def _short(file: str) -> str:
     """Below the current folder, without it."""
     here = os.getcwd() + os.sep
     return file[len(here) :] if file.startswith(here) else file
-
-
-# JSON ------------------------------------------------------------------------------------------
-
-
-def data(report: Report) -> dict[str, Any]:
-    """The contract's shape; keys beyond it are for people who want more."""
-    return {
-        "target": report.target,
-        "python": report.python,
-        "schedules_run": report.schedules_run,
-        "seconds": round(report.seconds, 3),
-        "seed": report.seed,
-        "failed": report.failed,
-        "orders": [
-            _without_none(
-                {
-                    "entries": list(row.entries),
-                    "outcome": row.outcome,
-                    "cause": row.cause,
-                    "message": row.message,
-                    "judged": row.judged,
-                    "works_after": list(row.works_after) or None,
-                    "missing": row.missing,
-                }
-            )
-            for row in report.orders
-        ],
-        "interleavings": [
-            _without_none(
-                {
-                    "schedule": str(proof.schedule),
-                    "outcome": proof.result.outcome,
-                    "cause": proof.cause,
-                    "replayed": proof.text,
-                    "confirmed": proof.confirmed,
-                    "message": proof.result.message,
-                    "by_interpreter": proof.own,
-                    "elsewhere": [
-                        dataclasses.asdict(there) for there in report.elsewhere.get(number, ())
-                    ]
-                    or None,
-                    "threads": [
-                        _without_none(
-                            {
-                                "entry": thread.entry,
-                                "outcome": thread.outcome,
-                                "error": thread.error,
-                                "doing": thread.doing,
-                            }
-                        )
-                        for thread in proof.result.threads
-                    ],
-                }
-            )
-            for number, proof in enumerate(report.proofs, start=1)
-        ],
-        "coverage": coverage(report),
-        "notes": report.notes,
-    }
-
-
-def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None or key == "cause"}
 
 
 def one_schedule(report: Report, result: Result, *, colour: bool = False) -> Iterator[str]:
@@ -360,6 +365,9 @@ def one_schedule(report: Report, result: Result, *, colour: bool = False) -> Ite
         said = f"Python {report.python}: fails, {proof.text}"
         yield paint(said, BOLD)
         yield from _proof(1, proof, report, paint, None)
+        return
+    if result.slow:
+        yield paint(f"Python {report.python}: not judged, {plain(result.message)}", BOLD)
         return
     if result.followed:
         yield paint(f"Python {report.python}: this schedule does not fail", BOLD)

@@ -15,12 +15,13 @@ import selectors
 import signal
 import sys
 import tempfile
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from importtrace.race import hangs
-from importtrace.race.errors import InputError
+from importtrace.race import beside, hangs
+from importtrace.race.errors import InputError, TimeOver
 from importtrace.race.outcome import (
     EXIT,
     OK,
@@ -54,13 +55,17 @@ class Job:
 
 
 class Runner:
-    """Of one interpreter. Not for several threads at once. Close it, or use it in a `with`."""
+    """Of one interpreter. Not for several threads at once. Close it, or use it in a `with`.
+
+    `until`: a time of `time.monotonic` at which runs end, whatever they are at, by TimeOver; None: none.
+    """
 
     def __init__(self, python: str | None = None, workers: int | None = None) -> None:
         self.python = python or sys.executable
         self._count = workers or max(1, min(4, len(os.sched_getaffinity(0))))
         self._workers: list[Worker] = []
         self._bytecode: tempfile.TemporaryDirectory[str] | None = None
+        self.until: float | None = None
         self.runs = 0
 
     def __enter__(self) -> Self:
@@ -114,13 +119,13 @@ class Runner:
         job = Job(scenario, schedule, plan, explain, steps)
         worker = self._worker() if fork else self._new(once=True)
         try:
-            ended = _drive(worker, self._data(job))
+            ended = self._drive(worker, self._data(job))
             if _unsaid(ended):
                 # Once more, now writing down at each body where it is.
                 again = Job(scenario, schedule, plan, mark=True)
                 if not fork:
                     worker = self._new(once=True)
-                marked = _drive(worker, self._data(again))
+                marked = self._drive(worker, self._data(again))
                 if marked.written is None:
                     ended = marked
         finally:
@@ -130,7 +135,10 @@ class Runner:
         return result(job, ended)
 
     def run_many(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
-        """As they end. `jobs` is read as workers become free, so it may depend on what has come."""
+        """As they end. `jobs` is read as workers become free, so it may depend on what has come.
+
+        Raises TimeOver; the results that have come by then have been given.
+        """
         while len(self._workers) < self._count:
             self._workers.append(self._new())
         waiting = iter(jobs)
@@ -152,7 +160,7 @@ class Runner:
                         at_work[worker] = job
                     if not at_work:
                         return
-                    left = min(worker.left_s() for worker in at_work)
+                    left = min(self._left_s(worker) for worker in at_work)
                     ready = {key.fileobj for key, _ in selector.select(left + 0.001)}
                     for worker in list(at_work):
                         ended = worker.poll(worker in ready)
@@ -171,6 +179,29 @@ class Runner:
                 for worker in at_work:
                     worker.close()  # interrupted, or the caller has seen enough
 
+    def _drive(self, worker: Worker, job: dict[str, Any]) -> Ended:
+        worker.submit(job)
+        with selectors.DefaultSelector() as selector:
+            selector.register(worker, selectors.EVENT_READ)
+            try:
+                while True:
+                    ready = selector.select(self._left_s(worker) + 0.001)
+                    ended = worker.poll(bool(ready))
+                    if ended is not None:
+                        return ended
+            except BaseException:
+                worker.close()
+                raise
+
+    def _left_s(self, worker: Worker) -> float:
+        left = worker.left_s()
+        if self.until is None:
+            return left
+        until = self.until - time.monotonic()
+        if until <= 0:
+            raise TimeOver
+        return min(left, until)
+
     # looking -------------------------------------------------------------------------------
 
     def modules(self, target: str, scenario: Scenario) -> dict[str, Any]:
@@ -179,7 +210,7 @@ class Runner:
         Raises InputError where there is no such module.
         """
         job = self._data(Job(scenario)) | {"task": "list", "target": target, "most": MOST_MODULES}
-        ended = _drive(self._worker(), job)
+        ended = self._drive(self._worker(), job)
         found = ended.written
         if found is None or "trouble" in found:
             said = found["trouble"] if found is not None else _death(ended)
@@ -221,21 +252,6 @@ def job_data(job: Job) -> dict[str, Any]:
         "steps": job.steps,
         "mark": job.mark,
     }
-
-
-def _drive(worker: Worker, job: dict[str, Any]) -> Ended:
-    worker.submit(job)
-    with selectors.DefaultSelector() as selector:
-        selector.register(worker, selectors.EVENT_READ)
-        try:
-            while True:
-                ready = selector.select(worker.left_s() + 0.001)
-                ended = worker.poll(bool(ready))
-                if ended is not None:
-                    return ended
-        except BaseException:
-            worker.close()
-            raise
 
 
 def _unsaid(ended: Ended) -> bool:
@@ -287,11 +303,13 @@ def result(job: Job, ended: Ended) -> Result:
         outcome = hangs.verdict(written["verdict"], stuck)
         message = hangs.message(outcome, stuck)
         cause = hangs.cause(outcome, stuck)
+        if outcome == TIMEOUT and written["slow"]:
+            message = f"slower than --run-limit {job.scenario.run_limit_s:g}, but it was getting on"
     elif failed:
         first = ends[failed[0]]
         outcome = first["outcome"]
         message = _one_line(first)
-        cause = first.get("cause")
+        cause = beside.told(first.get("cause"), first.get("others", []))
     return Result(
         outcome,
         message,
@@ -309,6 +327,7 @@ def result(job: Job, ended: Ended) -> Result:
             (end["thread"], end["statement"], end["outcome"], end.get("type"), end.get("message"))
             for end in written["ends"]
         ),
+        written["verdict"] is not None and outcome == TIMEOUT and written["slow"],
     )
 
 
@@ -321,7 +340,10 @@ def _died(job: Job, ended: Ended, entries: tuple[Entry, ...], lines: bool) -> Re
     stack = hangs.crash_frames(ended.crash)
     if ended.killed:
         outcome = TIMEOUT
-        message = f"had not ended after {job.scenario.run_limit_s:g} s"
+        limit_s = job.scenario.run_limit_s
+        message = f"had not ended after {limit_s:g} s"
+        if ended.slow:
+            message = f"slower than --run-limit {limit_s:g}, but it was getting on"
     else:
         outcome = EXIT
         message = _death(ended)
@@ -334,7 +356,9 @@ def _died(job: Job, ended: Ended, entries: tuple[Entry, ...], lines: bool) -> Re
         ThreadOutcome(number, str(entry), "stopped") for number, entry in enumerate(entries, 1)
     )
     schedule = job.schedule or Schedule(entries, (), lines)
-    return Result(outcome, message, threads, schedule, seconds=ended.seconds)
+    return Result(
+        outcome, message, threads, schedule, seconds=ended.seconds, slow=ended.killed and ended.slow
+    )
 
 
 def _death(ended: Ended) -> str:

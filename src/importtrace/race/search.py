@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from importtrace.race import steps
+from importtrace.race.errors import InputError, TimeOver
 from importtrace.race.findings import BOUND, Options
 from importtrace.race.findings import Report as Report
 from importtrace.race.modules import Sources
@@ -28,6 +29,8 @@ from importtrace.race.strategies.exhaustive import Exhaustive
 from importtrace.race.strategies.pct import Pct
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from importtrace.race.outcome import Result
     from importtrace.race.strategies import Strategy
 
@@ -41,10 +44,6 @@ _ACTIVE = 4
 
 
 Progress = Callable[[str, int, int], None]
-
-
-class Interrupted(Exception):
-    """The time is over."""
 
 
 def explore(
@@ -67,8 +66,8 @@ def explore(
 ) -> Report:
     """Searches; raises InputError for a target, an entry or an interpreter that is none.
 
-    `time_limit_s` is for all of it; without one, orders take as long as they take and interleavings
-    `SEARCH_S`. Ctrl-C ends it with what was found by then (`Report.interrupted`).
+    `time_limit_s` is for all of it, proofs too; without one, orders take as long as they take and
+    interleavings `SEARCH_S`. Ctrl-C ends it with what was found by then (`Report.interrupted`).
     """
     exact = run_limit_s is not None
     if run_limit_s is None:
@@ -130,9 +129,12 @@ class Search:
     def run(self) -> Report:
         report = self.report
         report.python = self._runner.version
-        found = self._runner.modules(self._target.module, self._scenario)
+        limit = self._options.time_limit_s
+        self._end = None if limit is None else self._begin + limit
+        found = known_modules(self._runner, self._target, self._scenario)
         for entry in self._options.entries:
-            self._runner.modules(entry.module, self._scenario)
+            known_modules(self._runner, entry, self._scenario)
+        self._runner.until = self._end
         report.origin = found["origin"]
         self._modules: list[str] = found["modules"]
         report.modules = len(self._modules)
@@ -145,14 +147,21 @@ class Search:
         self._scenario = self._scenario.with_(watched=self._tops)
         self._files: dict[str, str] = found["files"]
         self._orders = Orders(self._runner, self._scenario, self._tops)
+        named = [str(self._target), *map(str, self._options.entries)]
+        modules = [] if self._options.entries_only else self._modules
+        self._orders.plan(modules, self._options.entries, named)
         try:
-            self._run_orders()
-            self._sources = Sources(self._orders.files | self._files)
-            if self._options.strategy != "orders" and self._options.threads > 1:
+            if self._options.entries:
+                # What the user named comes first, threads too; then the rest of the target.
+                self._orders.run_named(self._tick)
+                self._run_interleavings()
+                self._orders.run(self._tick)
+            else:
+                self._orders.run(self._tick)
                 self._run_interleavings()
         except KeyboardInterrupt:
             report.interrupted = True
-        except Interrupted:
+        except TimeOver:
             report.out_of_time = True
         finally:
             if self._side is not None:
@@ -165,28 +174,17 @@ class Search:
 
     # orders --------------------------------------------------------------------------------
 
-    def _run_orders(self) -> None:
-        limit = self._options.time_limit_s
-        until = None if limit is None else self._begin + limit
-        orders = self._orders
-
-        def tick() -> bool:
-            self._progress("orders", orders.done, orders.total)
-            return until is not None and time.monotonic() > until
-
-        named = [str(self._target), *map(str, self._options.entries)]
-        modules = [] if self._options.entries_only else self._modules
-        orders.run(modules, self._options.entries, named, tick)
-        if orders.done < orders.total:
-            raise Interrupted
+    def _tick(self) -> bool:
+        self._progress("orders", self._orders.done, self._orders.total)
+        return self._end is not None and time.monotonic() > self._end
 
     # interleavings -------------------------------------------------------------------------
 
     def _run_interleavings(self) -> None:
-        limit = self._options.time_limit_s
-        self._until = (
-            time.monotonic() + SEARCH_S if limit is None else self._begin + max(limit, 0.0)
-        )
+        if self._options.strategy == "orders" or self._options.threads < 2:
+            return
+        self._sources = Sources(self._orders.files | self._files)
+        self._until = time.monotonic() + SEARCH_S if self._end is None else self._end
         wanted = self._options.strategy
         if not self._options.exact_limit:
             # What takes many times as long as it does alone hangs; no need to wait for all of the limit.
@@ -342,15 +340,23 @@ class Search:
             if not result.ok:
                 self._failed(job, result)
             self._progress(phase, count, 0)
-            if time.monotonic() > self._until:
+            if time.monotonic() > self._until - (self._for_proofs_s() if self._findings else 0.0):
                 self.report.out_of_time = True
                 return
             if self._enough():
                 stop = True
                 return
 
+    def _for_proofs_s(self) -> float:
+        """Of a limited time, kept for proving what was found."""
+        limit = self._options.time_limit_s
+        return 0.0 if limit is None else min(5.0, limit / 4)
+
     def _failed(self, job: Job, result: Result) -> None:
         entries = job.schedule.entries if job.schedule is not None else job.scenario.entries
+        if result.slow:
+            self._note(f"not judged, {' and '.join(map(str, entries))}: {result.message}")
+            return
         key = (result.signature, _own(result))
         if key in self._found or self._fails_alone(entries, result):
             return
@@ -363,6 +369,7 @@ class Search:
         if plain is None:
             if self._side is None:
                 self._side = Runner(self._options.python, workers=1)
+                self._side.until = self._end
             plain = self._plain[entries] = {}
             for order in itertools.permutations(range(len(entries))):
                 told = tuple(entries[number] for number in order)
@@ -394,7 +401,25 @@ class Search:
                 scenario = scenario.with_(run_limit_s=limit)
             small = shrink(self._runner, scenario, found)
             proof = prove(self._runner, scenario, small, own=_own(found))
-            if proof.replayed or proof.confirmed:
+            if proof.replayed or proof.confirmed or proof.cut:
                 self.report.proofs.append(proof)
             else:
                 self._note(f"once, and never again: {found.message} ({found.schedule})")
+
+
+def known_modules(runner: Runner, entry: Entry, scenario: Scenario) -> dict[str, Any]:
+    """`Runner.modules`, also of a module that is there only once its package has been imported (put into
+    sys.modules by it, as `six.moves` is). Raises InputError where it is not there then, either."""
+    module = entry.module
+    try:
+        return runner.modules(module, scenario)
+    except InputError:
+        top = module.partition(".")[0]
+        if top == module:
+            raise
+        found = runner.modules(top, scenario)
+        alone = scenario.with_(entries=(Entry(module),), threads=False)
+        first = runner.run(alone).first
+        if first is not None and first.type == "ModuleNotFoundError":
+            raise
+        return found | {"modules": [module], "files": {}}

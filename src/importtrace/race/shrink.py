@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from importtrace.race.errors import TimeOver
 from importtrace.race.schedule import Schedule, Switch
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def shrink(
     failed: Result,
     same: Callable[[Result, Result], bool] = alike,
 ) -> Result:
-    """The result of the shortest schedule found; `failed` itself if none is shorter."""
+    """The result of the shortest schedule found, by the end of `runner.until`; `failed` itself if none is
+    shorter."""
     best, runs = failed, 0
     size = len(_switches(failed))
     while size:
@@ -37,7 +39,10 @@ def shrink(
                 return best
             runs += 1
             found = _switches(best)
-            result = _run(runner, scenario, best, found[:first] + found[first + size :])
+            try:
+                result = _run(runner, scenario, best, found[:first] + found[first + size :])
+            except TimeOver:
+                return best
             if same(result, failed) and len(_switches(result)) < len(found):
                 best = result
                 size = min(size, len(_switches(best)))

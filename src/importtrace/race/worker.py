@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from importtrace.race._control import MOST_LIMITS, later
 from importtrace.race.errors import InputError
 
 END = b"\nimporttrace:end\n"
@@ -48,7 +49,8 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """`written` is None where the child did not come to write it; `killed`: by us, at its limit."""
+    """`written` is None where the child did not come to write it; `killed`: by us, at its limit; `slow`:
+    and bodies began until shortly before."""
 
     status: int
     killed: bool
@@ -56,6 +58,7 @@ class Ended:
     mark: str | None
     crash: str
     seconds: float
+    slow: bool = False
 
 
 class Worker:
@@ -72,7 +75,8 @@ class Worker:
         self._began = 0.0
         self._deadline = 0.0
         self._warned = 0.0
-        self._killed = False
+        self._killed = self._slow = False
+        self._limit_s = 0.0
 
     # life ----------------------------------------------------------------------------------
 
@@ -169,10 +173,13 @@ class Worker:
         self.start()
         self._file.truncate(0)
         self._child = 0
-        self._killed = False
+        self._killed = self._slow = False
         self._warned = 0.0
         self._began = time.monotonic()
-        self._deadline = self._began + job["limit"] + (GRACE_S if job["threads"] else 0.0)
+        # With threads the child itself notices that its time is over, and says what it was at.
+        self._limit_s = job["limit"] * (MOST_LIMITS if job["threads"] else 1)
+        self._limit_s += GRACE_S if job["threads"] else 0.0
+        self._deadline = self._began + self._limit_s
         data = marshal.dumps(job, 4)  # a format that every supported release reads
         data = len(data).to_bytes(4, "little") + data
         while data:
@@ -202,6 +209,13 @@ class Worker:
             self._kill_child()
             self._warned = now + 1.0
         elif not self._warned and now >= self._deadline:
+            got_on = now - self._quiet_s()
+            held_back_s = self._held_back_s()
+            self._deadline, self._slow = later(
+                self._began, now, self._limit_s, got_on, held_back_s
+            )
+            if self._deadline > now:
+                return None
             self._killed = True
             self._warned = now + _LAST_WORDS_S
             self._signal(signal.SIGUSR1)
@@ -217,7 +231,22 @@ class Worker:
         elif data.startswith(b"at "):
             mark = data.partition(b"\n")[0][3:].decode(errors="replace")
         crash = os.pread(self._crashes.fileno(), 20_000, 0).decode(errors="replace")
-        return Ended(status, self._killed, written, mark, crash, time.monotonic() - self._began)
+        seconds = time.monotonic() - self._began
+        return Ended(status, self._killed, written, mark, crash, seconds, self._slow)
+
+    def _quiet_s(self) -> float:
+        """Since a body began, or since the job did."""
+        status = os.fstat(self._file.fileno())
+        spent = time.monotonic() - self._began
+        return min(spent, max(0.0, time.time() - status.st_mtime)) if status.st_size else spent
+
+    def _held_back_s(self) -> float:
+        """How long the child was ready to run and had no processor; of its live threads. 0.0: not known."""
+        total = 0
+        for file in Path("/proc", str(self._child), "task").glob("*/schedstat"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                total += int(file.read_text().split()[1])
+        return total / 1e9
 
     def _signal(self, number: int) -> None:
         if self._child:

@@ -71,6 +71,7 @@ import boot
 from concurrent.futures import ThreadPoolExecutor
 def load():
     import broken  #@imp
+if True: pass
 with ThreadPoolExecutor(1, "pool") as pool:
     pool.submit(load).result()  #@result
 === broken.py
