@@ -540,12 +540,12 @@ class Probes:
                     raise
             finally:
                 original(self)
-            if load is not None and followed and load.name in followed:
-                try:
+            try:
+                if load is not None and followed and load.name in followed:
                     loaded(load)
-                except BaseException as error:
-                    if not ours(error):
-                        raise
+            except BaseException as error:
+                if not ours(error):
+                    raise
 
         return release
 

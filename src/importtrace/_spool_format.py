@@ -22,7 +22,7 @@ character U+001F (`·` below). A load is named by its thread's serial number and
     c serial begin · JSON                                     the cause of a failure
     u serial begin                                            that failure left its thread
     y at · reason                                             the ready mark
-    h at · JSON                                               an import that hangs; the last one of an `at` counts
+    h at · JSON                                               an import that hangs; an `at`'s last one counts
     z at · end · argv0 · why                                  the end of the process, or of tracing
 """
 

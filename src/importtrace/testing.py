@@ -300,9 +300,10 @@ def assert_import_safe(
     lines         also switch at each line of a module's body, not only at imports
     seed          of the random schedules that fill the time: the same each run, unless you change it
 
-    Returns the report: what was covered, in numbers (``schedules_run``, ``complete``, ``out_of_time``). No failure found
-    is not a proof that there is none. A deadlock that only CPython's own order of locks makes (before 3.15.2)
-    fails the assertion where ``entries`` are given, and is passed over where they are not.
+    Returns the report: what was covered, in numbers (``schedules_run``, ``complete``,
+    ``out_of_time``). No failure found is not a proof that there is none. A deadlock that only
+    CPython's own order of locks makes (before 3.15.2) fails the assertion where ``entries`` are
+    given, and is passed over where they are not.
     """
     __tracebackhide__ = True
     if orders not in ("all", "entries"):

@@ -19,7 +19,7 @@ from importtrace.race.findings import BOUND, Options
 from importtrace.race.findings import Report as Report
 from importtrace.race.modules import Sources
 from importtrace.race.orders import Orders
-from importtrace.race.outcome import TIMEOUT
+from importtrace.race.outcome import DEADLOCK, TIMEOUT
 from importtrace.race.proof import prove
 from importtrace.race.runner import Job, Runner
 from importtrace.race.scenario import Entry, Scenario, SetUp
@@ -391,6 +391,7 @@ class Search:
         """Shrinks and proves what was found; of CPython's own deadlock, one example."""
         genuine = [found for found in self._findings if not _own(found)]
         own = [found for found in self._findings if _own(found)]
+        own.sort(key=lambda found: found.outcome == DEADLOCK)  # what was handed out says more
         chosen = genuine[:MOST_FINDINGS] + ([] if genuine and not self.report.strict else own[:1])
         for number, found in enumerate(chosen, start=1):
             self._progress("proofs", number, len(chosen))

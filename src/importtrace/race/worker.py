@@ -211,9 +211,7 @@ class Worker:
         elif not self._warned and now >= self._deadline:
             got_on = now - self._quiet_s()
             held_back_s = self._held_back_s()
-            self._deadline, self._slow = later(
-                self._began, now, self._limit_s, got_on, held_back_s
-            )
+            self._deadline, self._slow = later(self._began, now, self._limit_s, got_on, held_back_s)
             if self._deadline > now:
                 return None
             self._killed = True

@@ -7,7 +7,9 @@ from ..model import Says, Table
 TABLE = Table()
 P = TABLE.add
 
-P("flask_app_models", """
+P(
+    "flask_app_models",
+    """
 === main.py
 import app  #@entry
 === app.py
@@ -15,9 +17,22 @@ import models  #@out
 db = object()  #@bind
 === models.py
 from app import db  #@fail
-""", main=Says("circular", root="fail", bound="bind", module="app", last="fail", through="entry out fail",
-               cycle=("app", "models"), note=True, never=("thread", "swallow")))
-P("flask_app_models_twin", """
+""",
+    main=Says(
+        "circular",
+        root="fail",
+        bound="bind",
+        module="app",
+        last="fail",
+        through="entry out fail",
+        cycle=("app", "models"),
+        note=True,
+        never=("thread", "swallow"),
+    ),
+)
+P(
+    "flask_app_models_twin",
+    """
 === main.py
 import app
 === app.py
@@ -25,16 +40,25 @@ db = object()
 import models
 === models.py
 from app import db
-""")
-P("flask_script_twice", """
+""",
+)
+P(
+    "flask_script_twice",
+    """
 === main.py
 from models import User  #@first
 db = object()
 === models.py
 from main import db  #@back
 class User: pass
-""", main=Says("duplicate_module|circular", root="first", bound=None, last="first", never=("never bind",)))
-P("schemas_package", """
+""",
+    main=Says(
+        "duplicate_module|circular", root="first", bound=None, last="first", never=("never bind",)
+    ),
+)
+P(
+    "schemas_package",
+    """
 === main.py
 from schemas import User
 === schemas/__init__.py
@@ -45,8 +69,19 @@ from schemas import Address  #@fail
 class User: home: Address
 === schemas/address.py
 class Address: pass
-""", main=Says("circular", root="fail", bound="bind", module="schemas", cycle=("schemas", "schemas.user"), last="fail"))
-P("base_class", """
+""",
+    main=Says(
+        "circular",
+        root="fail",
+        bound="bind",
+        module="schemas",
+        cycle=("schemas", "schemas.user"),
+        last="fail",
+    ),
+)
+P(
+    "base_class",
+    """
 === main.py
 import shapes
 === shapes.py
@@ -56,8 +91,19 @@ class Shape: pass  #@bind
 import shapes
 class Square(shapes.Shape):  #@fail
     pass
-""", main=Says("circular", root="fail", bound="bind", module="shapes", last="fail", cycle=("shapes", "square")))
-P("decorator", """
+""",
+    main=Says(
+        "circular",
+        root="fail",
+        bound="bind",
+        module="shapes",
+        last="fail",
+        cycle=("shapes", "square"),
+    ),
+)
+P(
+    "decorator",
+    """
 === main.py
 import registry
 === registry.py
@@ -68,8 +114,12 @@ def register(f):  #@bind
 import registry as r
 @r.register  #@fail
 def on_start(): pass
-""", main=Says("circular", root="fail", bound="bind", module="registry", last="fail"))
-P("default_argument", """
+""",
+    main=Says("circular", root="fail", bound="bind", module="registry", last="fail"),
+)
+P(
+    "default_argument",
+    """
 === main.py
 import client
 === client.py
@@ -82,8 +132,19 @@ TIMEOUT = 3  #@bind
 import settings
 def call(t=settings.TIMEOUT):  #@fail
     pass
-""", main=Says("circular", root="fail", bound="bind", module="settings", cycle=("settings", "plugins"), last="fail"))
-P("star_import", """
+""",
+    main=Says(
+        "circular",
+        root="fail",
+        bound="bind",
+        module="settings",
+        cycle=("settings", "plugins"),
+        last="fail",
+    ),
+)
+P(
+    "star_import",
+    """
 === main.py
 import base
 === base.py
@@ -93,8 +154,12 @@ class Base: pass  #@bind
 from base import *
 class Impl(Base):  #@fail
     pass
-""", main=Says("circular", root="fail", bound="bind", module="base", last="fail"))
-P("star_import_plain_typo", """
+""",
+    main=Says("circular", root="fail", bound="bind", module="base", last="fail"),
+)
+P(
+    "star_import_plain_typo",
+    """
 === main.py
 import impl
 === base.py
@@ -103,8 +168,19 @@ class Base: pass
 from base import *
 class Impl(Bace):  #@fail
     pass
-""", main=Says("body_raised|missing_name", root="fail", last="fail", bound="-", cycle=(), never=("circular", "half", "partial")))
-P("submodule_later", """
+""",
+    main=Says(
+        "body_raised|missing_name",
+        root="fail",
+        last="fail",
+        bound="-",
+        cycle=(),
+        never=("circular", "half", "partial"),
+    ),
+)
+P(
+    "submodule_later",
+    """
 === main.py
 import pkg
 === pkg/__init__.py
@@ -115,8 +191,12 @@ import pkg
 x = pkg.b.VALUE  #@fail
 === pkg/b.py
 VALUE = 1
-""", main=Says("circular", root="fail", bound="bind", module="pkg", last="fail"))
-P("submodule_never", """
+""",
+    main=Says("circular", root="fail", bound="bind", module="pkg", last="fail"),
+)
+P(
+    "submodule_never",
+    """
 === main.py
 import pkg
 === pkg/__init__.py
@@ -126,8 +206,12 @@ import pkg
 x = pkg.b.VALUE  #@fail
 === pkg/b.py
 VALUE = 1
-""", main=Says("missing_name", root="fail", bound="-", last="fail", says=(r"pkg\.b",), cycle=()))
-P("through_function", """
+""",
+    main=Says("missing_name", root="fail", bound="-", last="fail", says=(r"pkg\.b",), cycle=()),
+)
+P(
+    "through_function",
+    """
 === main.py
 import a
 === a.py
@@ -138,8 +222,14 @@ setup()  #@call
 late = 1  #@bind
 === b.py
 from a import late  #@fail
-""", main=Says("circular", root="fail", bound="bind", through="out fail", cycle=("a", "b"), last="fail"))
-P("reexport_of_reexport", """
+""",
+    main=Says(
+        "circular", root="fail", bound="bind", through="out fail", cycle=("a", "b"), last="fail"
+    ),
+)
+P(
+    "reexport_of_reexport",
+    """
 === main.py
 import api
 === api.py
@@ -150,8 +240,19 @@ from impl import X  #@two
 === impl.py
 X = 1
 from api import Y  #@fail
-""", main=Says("circular", root="fail", bound="bind", module="api", cycle=("api", "core", "impl"), through="one two fail"))
-P("implied_parent", """
+""",
+    main=Says(
+        "circular",
+        root="fail",
+        bound="bind",
+        module="api",
+        cycle=("api", "core", "impl"),
+        through="one two fail",
+    ),
+)
+P(
+    "implied_parent",
+    """
 === main.py
 import tax.currency
 === tax/__init__.py
@@ -161,8 +262,12 @@ RATE = 7  #@bind
 === money.py
 import tax.currency
 from tax import RATE  #@fail
-""", main=Says("circular", root="fail", bound="bind", module="tax", last="fail"))
-P("bound_in_many_ways", """
+""",
+    main=Says("circular", root="fail", bound="bind", module="tax", last="fail"),
+)
+P(
+    "bound_in_many_ways",
+    """
 === main.py
 import importlib
 for one in ("walrus", "unpack", "loop", "with_as", "handler", "import_as", "match", "augmented"):
@@ -217,11 +322,19 @@ late = 1  #@b8
 late += 1
 === u_aug.py
 from augmented import late  #@f8
-""", walrus=Says("circular", root="f1", bound="b1"), unpack=Says("circular", root="f2", bound="b2"),
-  loop=Says("circular", root="f3", bound="b3"), with_as=Says("circular", root="f4", bound="b4"),
-  handler=Says("circular", root="f5", bound="b5?"), import_as=Says("circular", root="f6", bound="b6"),
-  match=Says("circular", root="f7", bound="b7"), augmented=Says("circular", root="f8", bound="b8"))
-P("not_bound_by_these", """
+""",
+    walrus=Says("circular", root="f1", bound="b1"),
+    unpack=Says("circular", root="f2", bound="b2"),
+    loop=Says("circular", root="f3", bound="b3"),
+    with_as=Says("circular", root="f4", bound="b4"),
+    handler=Says("circular", root="f5", bound="b5?"),
+    import_as=Says("circular", root="f6", bound="b6"),
+    match=Says("circular", root="f7", bound="b7"),
+    augmented=Says("circular", root="f8", bound="b8"),
+)
+P(
+    "not_bound_by_these",
+    """
 === main.py
 import a
 === a.py
@@ -234,8 +347,18 @@ def f(late=2):
 late: int
 === b.py
 from a import late  #@fail
-""", main=Says("circular|missing_name", root="fail", bound="-", says=(), never=("would have been bound at", "binds .late. at")))
-P("circular_and_never_bound", """
+""",
+    main=Says(
+        "circular|missing_name",
+        root="fail",
+        bound="-",
+        says=(),
+        never=("would have been bound at", "binds .late. at"),
+    ),
+)
+P(
+    "circular_and_never_bound",
+    """
 === main.py
 import a
 === a.py
@@ -243,9 +366,18 @@ import b
 total = 1
 === b.py
 from a import totl  #@fail
-""", main=Says("missing_name|circular", root="fail", bound="-", says=("total|never",),
-               never=("moving it above",)))
-P("parenthesised_crlf", """
+""",
+    main=Says(
+        "missing_name|circular",
+        root="fail",
+        bound="-",
+        says=("total|never",),
+        never=("moving it above",),
+    ),
+)
+P(
+    "parenthesised_crlf",
+    """
 === main.py
 import pathlib, sys
 here = pathlib.Path(__file__).parent
@@ -263,8 +395,12 @@ from a import (  #@fail
     x,
     late,
 )
-""", main=Says("circular", root="fail", last="fail"))
-P("user_import_hook", """
+""",
+    main=Says("circular", root="fail", last="fail"),
+)
+P(
+    "user_import_hook",
+    """
 === main.py
 import builtins
 real = builtins.__import__
@@ -277,8 +413,12 @@ import b  #@out
 late = 1  #@bind
 === b.py
 from a import late  #@fail
-""", main=Says("circular", root="fail", bound="bind", cycle=("a", "b")))
-P("cycle_in_zip", """
+""",
+    main=Says("circular", root="fail", bound="bind", cycle=("a", "b")),
+)
+P(
+    "cycle_in_zip",
+    """
 === main.py
 import sys, zipfile, pathlib
 here = pathlib.Path(__file__).parent
@@ -287,8 +427,12 @@ with zipfile.ZipFile(here / "lib.zip", "w") as z:
     z.writestr("zb.py", "from za import late\\n")
 sys.path.insert(0, str(here / "lib.zip"))
 import za
-""", main=Says("circular", says=("late",)))
-P("signal_handler_comes_back", """
+""",
+    main=Says("circular", says=("late",)),
+)
+P(
+    "signal_handler_comes_back",
+    """
 === main.py
 import a
 === a.py
@@ -298,8 +442,12 @@ def handler(*_):
 signal.signal(signal.SIGUSR1, handler)
 signal.raise_signal(signal.SIGUSR1)  #@mid
 late = 1  #@bind
-""", main=Says("circular", root="fail", bound="bind"))
-P("file_changed_meanwhile", """
+""",
+    main=Says("circular", root="fail", bound="bind"),
+)
+P(
+    "file_changed_meanwhile",
+    """
 === main.py
 import a
 === a.py
@@ -310,8 +458,12 @@ import b
 late = 1  #@bind
 === b.py
 from a import late  #@fail
-""", main=Says("circular", root="fail"))
-P("reload_is_no_cycle", """
+""",
+    main=Says("circular", root="fail"),
+)
+P(
+    "reload_is_no_cycle",
+    """
 === main.py
 import a, importlib
 importlib.reload(a)
@@ -326,8 +478,11 @@ late = 1
 === b.py
 import a
 x = getattr(a, "late", None)
-""")
-P("reload_now_broken", """
+""",
+)
+P(
+    "reload_now_broken",
+    """
 === main.py
 import pathlib, importlib, sys
 sys.dont_write_bytecode = True
@@ -337,17 +492,35 @@ path.write_text("import nowhere_to_be_found_x\\n")
 importlib.reload(mod)  #@reload
 === mod.py
 x = 1
-""", main=Says("not_found", module="nowhere_to_be_found_x", says=("nowhere_to_be_found_x",), cycle=()))
+""",
+    main=Says(
+        "not_found", module="nowhere_to_be_found_x", says=("nowhere_to_be_found_x",), cycle=()
+    ),
+)
 # ---- names that a complete module has not
-P("typo", """
+P(
+    "typo",
+    """
 === main.py
 import shop
 === shop.py
 from cart import totl  #@fail
 === cart.py
 total = 1
-""", main=Says("missing_name", root="fail", bound="-", module="cart", says=("total",), never=("circular", "partial"), last="fail"))
-P("type_checking_guard", """
+""",
+    main=Says(
+        "missing_name",
+        root="fail",
+        bound="-",
+        module="cart",
+        says=("total",),
+        never=("circular", "partial"),
+        last="fail",
+    ),
+)
+P(
+    "type_checking_guard",
+    """
 === main.py
 from views import Model  #@fail
 === views.py
@@ -356,31 +529,52 @@ if TYPE_CHECKING:
     from models import Model  #@guarded
 === models.py
 class Model: pass
-""", main=Says("missing_name", root="fail", bound="guarded", module="views", never=("circular",)))
-P("version_branch", """
+""",
+    main=Says("missing_name", root="fail", bound="guarded", module="views", never=("circular",)),
+)
+P(
+    "version_branch",
+    """
 === main.py
 from compat import text  #@fail
 === compat.py
 import sys
 if sys.version_info < (3, 0):
     text = None  #@branch
-""", main=Says("missing_name", root="fail", bound="branch"))
-P("deleted_name", """
+""",
+    main=Says("missing_name", root="fail", bound="branch"),
+)
+P(
+    "deleted_name",
+    """
 === main.py
 from mod import x  #@fail
 === mod.py
 x = 1  #@bind
 del x  #@gone
-""", main=Says("missing_name", root="fail", bound="bind|gone?", never=("never bound", "never binds", "no line", "nothing in")))
-P("global_in_function", """
+""",
+    main=Says(
+        "missing_name",
+        root="fail",
+        bound="bind|gone?",
+        never=("never bound", "never binds", "no line", "nothing in"),
+    ),
+)
+P(
+    "global_in_function",
+    """
 === main.py
 from mod import engine  #@fail
 === mod.py
 def init():
     global engine
     engine = 1  #@inner
-""", main=Says("missing_name", root="fail", bound="inner?", never=("never bind", "no line")))
-P("distribution_version", """
+""",
+    main=Says("missing_name", root="fail", bound="inner?", never=("never bind", "no line")),
+)
+P(
+    "distribution_version",
+    """
 === main.py
 import site, os, sys
 site.addsitedir(os.path.join(os.path.dirname(__file__), "lib", "site-packages"))
@@ -395,8 +589,12 @@ Version: 1.2
 acme_utils
 === lib/site-packages/Acme_Toolkit-1.2.dist-info/RECORD
 acme_utils/__init__.py,,
-""", main=Says("missing_name", root="fail", bound="-", says=("Acme-Toolkit", "1\\.2")))
-P("removed_from_stdlib", """
+""",
+    main=Says("missing_name", root="fail", bound="-", says=("Acme-Toolkit", "1\\.2")),
+)
+P(
+    "removed_from_stdlib",
+    """
 === main.py
 try:
     from collections import Mapping  #@f1
@@ -406,15 +604,23 @@ try:
     from math import squareroot  #@f2
 except ImportError as exc:
     judge("builtin", exc)
-""", mapping=Says("missing_name", root="f1", bound="-", never=("distribution", "circular")),
-  builtin=Says("missing_name", root="f2", bound="-", never=("distribution", "circular")))
-P("namespace_folder", """
+""",
+    mapping=Says("missing_name", root="f1", bound="-", never=("distribution", "circular")),
+    builtin=Says("missing_name", root="f2", bound="-", never=("distribution", "circular")),
+)
+P(
+    "namespace_folder",
+    """
 === main.py
 from utils import helper  #@fail
 === utils/readme.txt
 data
-""", main=Says("missing_name|not_found", root="fail", bound="-", never=("circular",)))
-P("unimported_submodule", """
+""",
+    main=Says("missing_name|not_found", root="fail", bound="-", never=("circular",)),
+)
+P(
+    "unimported_submodule",
+    """
 === main.py
 import acme
 try:
@@ -424,8 +630,12 @@ except AttributeError as exc:
 === acme/__init__.py
 === acme/second.py
 def go(): pass
-""", lazy=Says("missing_name", root="fail", bound="-", says=(r"acme\.second",), never=("circular",)))
-P("module_replaced_itself", """
+""",
+    lazy=Says("missing_name", root="fail", bound="-", says=(r"acme\.second",), never=("circular",)),
+)
+P(
+    "module_replaced_itself",
+    """
 === main.py
 from conf import MISSING  #@fail
 === conf.py
@@ -433,8 +643,12 @@ import sys
 class Settings:
     DEBUG = 1
 sys.modules[__name__] = Settings()
-""", main=Says("missing_name|", root="fail", never=("circular", "partial")))
-P("pep562_missing", """
+""",
+    main=Says("missing_name|", root="fail", never=("circular", "partial")),
+)
+P(
+    "pep562_missing",
+    """
 === main.py
 import pkg
 pkg.Heavy  #@use
@@ -448,8 +662,12 @@ def __getattr__(name):
 === pkg/heavy.py
 from pkg import CONSTS  #@fail
 class Heavy: pass
-""", main=Says("missing_name", root="fail", bound="-", says=("CONST\\b",), never=("circular",)))
-P("pep562_broken_dependency", """
+""",
+    main=Says("missing_name", root="fail", bound="-", says=("CONST\\b",), never=("circular",)),
+)
+P(
+    "pep562_broken_dependency",
+    """
 === main.py
 from pkg import Heavy  #@use
 === pkg/__init__.py
@@ -461,8 +679,12 @@ def __getattr__(name):
 === pkg/heavy.py
 import libnope_x  #@fail
 class Heavy: pass
-""", main=Says("not_found", root="fail", last="fail", module="libnope_x"))
-P("pep562_swallows", """
+""",
+    main=Says("not_found", root="fail", last="fail", module="libnope_x"),
+)
+P(
+    "pep562_swallows",
+    """
 === main.py
 from pkg import Heavy  #@use
 === pkg/__init__.py
@@ -477,4 +699,8 @@ def __getattr__(name):
 === pkg/heavy.py
 import libnope_x  #@fail
 class Heavy: pass
-""", main=Says("swallowed_earlier|dependency_failed|missing_name", root="fail|use", never=("circular",)))
+""",
+    main=Says(
+        "swallowed_earlier|dependency_failed|missing_name", root="fail|use", never=("circular",)
+    ),
+)

@@ -7,7 +7,9 @@ from ..model import Says, Table
 TABLE = Table()
 P = TABLE.add
 
-P("cross_imports", """
+P(
+    "cross_imports",
+    """
 === main.py
 import threading
 def one():
@@ -31,9 +33,13 @@ A = 1  #@bindA
 go("in_b"); blocked("one")
 from a import A  #@ba
 B = 1
-""", one=Says("failed_in_other_thread", root="ba", never=("never bind",)),
-     two=Says("thread_race", root="ba", bound="bindA", module="a", thread="two"))
-P("one_thread_after_the_other", """
+""",
+    one=Says("failed_in_other_thread", root="ba", never=("never bind",)),
+    two=Says("thread_race", root="ba", bound="bindA", module="a", thread="two"),
+)
+P(
+    "one_thread_after_the_other",
+    """
 === main.py
 import threading
 def one():
@@ -48,8 +54,11 @@ import b
 === b.py
 from a import A
 B = 1
-""")
-P("cycle_inside_a_thread", """
+""",
+)
+P(
+    "cycle_inside_a_thread",
+    """
 === main.py
 import threading
 def one():
@@ -63,8 +72,19 @@ import b
 A = 1  #@bind
 === b.py
 from a import A  #@fail
-""", one=Says("circular", root="fail", bound="bind", cycle=("a", "b"), thread="one", never=("another thread",)))
-P("future_result", """
+""",
+    one=Says(
+        "circular",
+        root="fail",
+        bound="bind",
+        cycle=("a", "b"),
+        thread="one",
+        never=("another thread",),
+    ),
+)
+P(
+    "future_result",
+    """
 === main.py
 import boot
 === boot.py
@@ -76,8 +96,12 @@ with ThreadPoolExecutor(1, "pool") as pool:
     pool.submit(load).result()  #@result
 === broken.py
 import dep_x  #@fail
-""", main=Says("not_found|failed_in_other_thread", root="fail", module="dep_x", thread="pool_0"))
-P("to_thread", """
+""",
+    main=Says("not_found|failed_in_other_thread", root="fail", module="dep_x", thread="pool_0"),
+)
+P(
+    "to_thread",
+    """
 === main.py
 import asyncio
 def load():
@@ -87,8 +111,12 @@ async def main():
 asyncio.run(main())
 === cart.py
 total = 1
-""", main=Says("missing_name", root="fail", says=("total\\b",)))
-P("thread_swallowed_the_same", """
+""",
+    main=Says("missing_name", root="fail", says=("total\\b",)),
+)
+P(
+    "thread_swallowed_the_same",
+    """
 === main.py
 import threading
 def warm():
@@ -98,8 +126,12 @@ def warm():
         pass
 t = threading.Thread(target=warm, name="warm"); t.start(); t.join(20)
 import optional_x  #@fail
-""", main=Says("not_found", root="fail", never=("another thread", "warm")))
-P("thread_failed_long_ago", """
+""",
+    main=Says("not_found", root="fail", never=("another thread", "warm")),
+)
+P(
+    "thread_failed_long_ago",
+    """
 === main.py
 import threading
 def warm():
@@ -111,8 +143,12 @@ t = threading.Thread(target=warm, name="warm"); t.start(); t.join(20)
 import svc
 === svc.py
 LIMIT = int("many")  #@fail
-""", main=Says("body_raised", root="fail", thread="MainThread", never=("waited", "warm")))
-P("waiter_sees_failure", """
+""",
+    main=Says("body_raised", root="fail", thread="MainThread", never=("waited", "warm")),
+)
+P(
+    "waiter_sees_failure",
+    """
 === main.py
 import threading
 def one():
@@ -132,9 +168,13 @@ ts = [threading.Thread(target=f, name=f.__name__) for f in (one, two)]
 go("in_svc"); blocked("two")
 LIMIT = int("many")  #@fail
 def connect(): pass  #@bind
-""", one=Says("body_raised", root="fail", thread="one", never=("another thread",)),
-     two=Says("failed_in_other_thread|body_raised", root="fail", never=("circular", "never bind")))
-P("waiter_gets_it_whole", """
+""",
+    one=Says("body_raised", root="fail", thread="one", never=("another thread",)),
+    two=Says("failed_in_other_thread|body_raised", root="fail", never=("circular", "never bind")),
+)
+P(
+    "waiter_gets_it_whole",
+    """
 === main.py
 import threading
 def one():
@@ -150,8 +190,18 @@ ts = [threading.Thread(target=f, name=f.__name__) for f in (one, two)]
 === svc.py
 go("in_svc"); blocked("two")
 def connect(): pass
-""", two=Says("missing_name", root="fail", bound="-", says=("connect\\b",), never=(r"\brace\b", "half-built", "failed in")))
-P("busy_thread_is_innocent", """
+""",
+    two=Says(
+        "missing_name",
+        root="fail",
+        bound="-",
+        says=("connect\\b",),
+        never=(r"\brace\b", "half-built", "failed in"),
+    ),
+)
+P(
+    "busy_thread_is_innocent",
+    """
 === main.py
 import threading
 def busy():
@@ -170,8 +220,14 @@ import b
 A = 1  #@bind
 === b.py
 from a import A  #@fail
-""", main=Says("circular", root="fail", bound="bind", cycle=("a", "b"), never=("busy", "slow", r"\brace\b")))
-P("innocent_failure_beside", """
+""",
+    main=Says(
+        "circular", root="fail", bound="bind", cycle=("a", "b"), never=("busy", "slow", r"\brace\b")
+    ),
+)
+P(
+    "innocent_failure_beside",
+    """
 === main.py
 import threading
 def busy():
@@ -192,8 +248,13 @@ import cart
 raise ValueError("x")  #@slow
 === cart.py
 total = 1
-""", main=Says("missing_name", root="fail", never=("busy", "slow")), busy=Says("body_raised", root="slow"))
-P("attribute_of_half_built", """
+""",
+    main=Says("missing_name", root="fail", never=("busy", "slow")),
+    busy=Says("body_raised", root="slow"),
+)
+P(
+    "attribute_of_half_built",
+    """
 === main.py
 import threading
 def builder():
@@ -209,8 +270,16 @@ go("done"); t.join(20)
 === pkg.py
 go("in_pkg"); hold("done")
 late = 1  #@bind
-""", main=Says("thread_race|missing_name|", bound="bind?", never=("circular import", "complete", "never bind")))
-P("parent_fails_while_child_waits", """
+""",
+    main=Says(
+        "thread_race|missing_name|",
+        bound="bind?",
+        never=("circular import", "complete", "never bind"),
+    ),
+)
+P(
+    "parent_fails_while_child_waits",
+    """
 === main.py
 import threading
 def one():
@@ -235,5 +304,7 @@ import sys
 while "svc" in sys.modules: pass
 import svc.other
 === svc/other.py
-""", one=Says("body_raised", root="fail", thread="one"),
-     two=Says("failed_in_other_thread|body_raised", root="fail", never=("circular",)))
+""",
+    one=Says("body_raised", root="fail", thread="one"),
+    two=Says("failed_in_other_thread|body_raised", root="fail", never=("circular",)),
+)
