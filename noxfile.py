@@ -71,7 +71,7 @@ for _version, _path in TESTED.items():
 @nox.session(python=MAIN)
 def lint(session: nox.Session) -> None:
     """ruff, mypy --strict, and the layers of docs/architecture.md."""
-    session.install("--quiet", "--editable", str(HERE), *group("lint"))
+    session.install("--quiet", "--editable", str(HERE), *group("lint"), *group("test"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
