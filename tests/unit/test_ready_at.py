@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -284,6 +285,8 @@ def test_points_that_do_not_exist_are_said_in_a_line_each(tmp_path: Path) -> Non
 
 def test_without_wrapt_a_function_is_the_programs_own(tmp_path: Path) -> None:
     """No wrapt anywhere: the method works, and one line says why there is no ready mark."""
+    alone = tmp_path / "alone"  # installed, wrapt lies beside us
+    shutil.copytree(Path(SRC) / "importtrace", alone / "importtrace")
     done = run(
         tmp_path,
         """
@@ -298,6 +301,7 @@ def test_without_wrapt_a_function_is_the_programs_own(tmp_path: Path) -> None:
         import service
         print(service.Service().run(1)[0], "ready_by" in session.trace().header)
         """,
+        {"PYTHONPATH": str(alone)},
     )
     assert done.stdout == "1 False\n"
     assert done.stderr.startswith("importtrace: cannot tell when service:Service.run is reached: ")
