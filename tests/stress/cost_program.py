@@ -29,7 +29,7 @@ def imports(count):
 def cost():
     """Instructions of ours in each of ten imports."""
     counts = []
-    for _ in range(10):
+    for _ in range(11):
         name = next(names)
         Path(folder, f"{name}.py").touch()
         injector = Injector({})
@@ -37,7 +37,7 @@ def cost():
         __import__(name)
         injector.stop()
         counts.append(injector.count)
-    return counts
+    return counts[1:]  # 3.12 tells of no instruction the first time tracing begins
 
 
 class Silent:
