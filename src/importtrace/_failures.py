@@ -97,7 +97,12 @@ class Failures:
             load.void = True  # `from pkg import name` tried a submodule; importlib swallows this
             return
         caught = state.failing
-        if caught is None or load.begin > caught.loads[-1].begin or not caught.is_of(error):
+        if (
+            caught is None
+            or not caught.loads  # a signal handler raised before it had any
+            or load.begin > caught.loads[-1].begin
+            or not caught.is_of(error)
+        ):
             caught = Caught(error, state)
             if caught.where is None:
                 caught.raised_in = _innermost_name(error)

@@ -107,6 +107,6 @@ def _run(module: "Late") -> None:
             names.update(before)
             raise
         finally:
-            names.pop("__running__", None)
             if state is not None:
-                state.muted -= 1
+                state.muted -= 1  # first: a signal handler may raise after any call
+            names.pop("__running__", None)
