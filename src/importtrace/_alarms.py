@@ -9,7 +9,8 @@ from time import gmtime, strftime, time_ns
 from time import perf_counter_ns as clock
 
 from importtrace._recorder import Load, Request
-from importtrace._watchdog import Stall, load_by_hand
+from importtrace._spool_text import without_home
+from importtrace._stalls import Picture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from importtrace._recorder import Recorder
-    from importtrace._stalls import Picture, Thread
+    from importtrace._stalls import Thread
+    from importtrace._watchdog import Stall
 
 STALLED = "import.stalled"
 STALL_ENDED = "import.stall_ended"
@@ -50,9 +52,7 @@ class Alarms:
                 self._ended(stall)
         if not new:
             return
-        picture: Picture = load_by_hand("_stalls").Picture(
-            self._recorder, "statements" not in self._redact
-        )
+        picture = Picture(self._recorder, "statements" not in self._redact)
         for group, threads in self._groups(new, picture):
             known = [told for told in self._open.values() if told & threads]
             if known:
@@ -242,7 +242,7 @@ def say(
     """To the application's structlog, else one line on stderr (on a terminal, text)."""
     system: Any = sys.modules.get("posix") or sys.modules.get("nt")
     if "home" in redact:
-        fields = _map_strings(fields, load_by_hand("_spool_text").without_home)
+        fields = _map_strings(fields, without_home)
     fields = {"pid": system.getpid(), **fields}
     state = recorder.state()
     state.muted += 1

@@ -6,7 +6,7 @@ can no longer be seen then is left out.
 
 import sys
 
-from importtrace import _compat
+from importtrace import _compat, _late
 from importtrace._files import file_of, names, namespace_of, read
 from importtrace._frames import (
     MOST_FRAMES,
@@ -248,7 +248,7 @@ class Collector:
 
     def _orphans(self, failure: "Failure") -> None:
         """Locks whose holder stayed in the process that this one was forked from."""
-        forks = sys.modules.get("importtrace._forks")
+        forks = _late.ran("_forks")
         for name, orphan in list(forks.ORPHANS.items()) if forks is not None else ():
             if orphan.orphaned():
                 failure.orphans[name] = orphan.to_dict()

@@ -23,6 +23,10 @@ _NAMES = (
     "_facts",
     "_frames",
     "_files",
+    "_stalls",
+    "_alarms",
+    "_forks",
+    "_spool_text",
     "analysis",
     "analysis.facts",
     "analysis.lookup",
@@ -55,14 +59,15 @@ _state: "Callable[[], ThreadState] | None" = None
 def place(state: "Callable[[], ThreadState]") -> None:
     """Put them where an import finds them. `state` gives this thread's state: what they take is ours.
 
-    Does nothing where we come from a zip or a frozen program: they are then imported as they are used.
+    Where we come from a zip or a frozen program there is no file to run: they are imported now.
     """
     global _state
     _state = state
     package: Any = sys.modules["importtrace"]
-    loader = package.__spec__.loader
     source = getattr(sys.modules.get("_frozen_importlib_external"), "SourceFileLoader", None)
-    if type(loader) is not source:
+    if type(package.__spec__.loader) is not source:
+        for name in _NAMES:
+            __import__("importtrace." + name)
         return
     folder = package.__file__.removesuffix("__init__.py")
     spec_type = type(package.__spec__)
@@ -76,7 +81,9 @@ def place(state: "Callable[[], ThreadState]") -> None:
         spec = spec_type(full, source(full, path), origin=path, is_package=is_package)
         spec.has_location = True
         names: Any = vars(module)
-        names.update(__spec__=spec, __loader__=spec.loader, __file__=path, __package__=spec.parent)
+        names.update(
+            __spec__=spec, __loader__=spec.loader, __file__=path, __package__=spec.parent
+        )
         if is_package:
             names["__path__"] = spec.submodule_search_locations = [
                 path.removesuffix("/__init__.py")
@@ -86,15 +93,30 @@ def place(state: "Callable[[], ThreadState]") -> None:
         setattr(sys.modules[parent], last, module)
 
 
+def ran(name: str) -> "Any":
+    """The module of this name if it has run, else None: for those that know nothing before."""
+    module = sys.modules.get("importtrace." + name)
+    return module if type(module) is not Late else None
+
+
+def restart() -> None:
+    """In a forked child: the thread that was running one may have stayed in the parent."""
+    global _running
+    _running = _thread.RLock()
+    for name in _NAMES:
+        module = sys.modules.get("importtrace." + name)
+        if type(module) is Late:
+            _blank(module)
+
+
 def _run(module: "Late") -> None:
     with _running:
         if type(module) is not Late:
             return  # another thread has been quicker
         names: Any = vars(module)
-        if names.get("__running__"):
+        if "__running__" in names:
             return  # it asks itself: what is missing is missing
         state = _state() if _state is not None else None
-        before = dict(names)
         try:
             names["__running__"] = True
             if state is not None:
@@ -102,11 +124,17 @@ def _run(module: "Late") -> None:
             exec(module.__spec__.loader.get_code(module.__name__), names)
             module.__class__ = type(sys)  # type: ignore[assignment]  # from now on a plain module
         except BaseException:
-            # Near the recursion limit, say: it is as if not touched, and the next touch tries again.
-            names.clear()
-            names.update(before)
+            _blank(module)  # near the recursion limit, say: the next touch tries again
             raise
         finally:
             if state is not None:
                 state.muted -= 1  # first: a signal handler may raise after any call
             names.pop("__running__", None)
+
+
+def _blank(module: "Late") -> None:
+    """As if it had not been touched."""
+    names: Any = vars(module)
+    names.pop("__running__", None)
+    for name in [name for name in names if not name.startswith("__")]:
+        del names[name]

@@ -1,13 +1,12 @@
 """What a session has to do with imports that hang, and with forks: the watchdog, its reports, the hooks.
 
-What is needed only then is loaded then, past the import system (`load_by_hand`).
+What is needed only then is run then, past the import system, which may be what hangs (_late.py).
 """
 
 import _thread
-import sys
 
-from importtrace import _compat
-from importtrace._watchdog import Watchdog, load_by_hand
+from importtrace import _compat, _late
+from importtrace._watchdog import Watchdog
 from importtrace.config import warn
 
 TYPE_CHECKING = False
@@ -54,7 +53,7 @@ class Lookout:
     def stop(self) -> None:
         """The seams are taken back."""
         self.watchdog.stop()
-        forks = sys.modules.get("importtrace._forks")
+        forks = _late.ran("_forks")
         if forks is not None:
             forks.release()
 
@@ -69,7 +68,7 @@ class Lookout:
         stalls = [stall.data for stall in list(self.watchdog.stalls) if stall.data]
         if stalls:
             out["stalls"] = stalls
-        forks = sys.modules.get("importtrace._forks")
+        forks = _late.ran("_forks")
         if forks is not None and forks.ORPHANS:
             out["orphaned"] = [orphan.held.to_dict() for orphan in list(forks.ORPHANS.values())]
         return out
@@ -81,7 +80,9 @@ class Lookout:
         self._held = []
         me = _thread.get_ident()
         if any(owner != me for _, owner, _ in _compat.held_locks()):
-            self._held = load_by_hand("_forks").held_elsewhere(self._recorder)
+            from importtrace._forks import held_elsewhere
+
+            self._held = held_elsewhere(self._recorder)
 
     def after_fork_in_parent(self) -> None:
         self._watch(now=not _compat.COUNTS_THREADS_AFTER_FORK_HOOKS)
@@ -107,10 +108,11 @@ class Lookout:
         self._warned.clear()
         held, self._held = self._held, []
         if held:
-            forks = load_by_hand("_forks")
+            from importtrace._forks import adopt
+
             raising = self._config.on_orphaned_lock == "raise"
-            forks.adopt(held, parent_pid, raising, self._recorder, watchdog.wake)
-        forks = sys.modules.get("importtrace._forks")
+            adopt(held, parent_pid, raising, self._recorder, watchdog.wake)
+        forks = _late.ran("_forks")
         if forks is not None and forks.ORPHANS:
             watchdog.hopeless = forks.asking
             watchdog.after_look = self._tell_handed_out
@@ -122,8 +124,10 @@ class Lookout:
 
     def _known_alarms(self) -> "Any":
         if self._alarms is None:
+            from importtrace._alarms import Alarms
+
             config = self._config
-            self._alarms = load_by_hand("_alarms").Alarms(
+            self._alarms = Alarms(
                 self._recorder, config.log != "off", config.redact, _orphan_of
             )
         return self._alarms
@@ -143,8 +147,9 @@ class Lookout:
             self._write(told)
 
     def _tell_handed_out(self) -> None:
-        forks: Any = sys.modules["importtrace._forks"]
-        for module, thread, summary in forks.handed_out():
+        from importtrace._forks import handed_out
+
+        for module, thread, summary in handed_out():
             self._known_alarms().handed_out(module, thread, summary)
 
     def _broken(self, error: BaseException) -> None:
@@ -152,7 +157,7 @@ class Lookout:
 
 
 def _orphan_of(module: str, picture: "Any", thread: "Any") -> "dict[str, Any] | None":
-    forks = sys.modules.get("importtrace._forks")
+    forks = _late.ran("_forks")
     found: dict[str, Any] | None = None
     if forks is not None:
         found = forks.orphan_of(module, picture, thread)

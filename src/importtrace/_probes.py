@@ -83,6 +83,7 @@ class Probes:
             put_back()
         for state in list(self.recorder.threads.values()):
             for load in state.stack:
+                load.outer = load.code = None  # they would live on with the log
                 self.recorder.keep(load)  # its end will not be seen
             state.stack.clear()
         self.recorder.open.clear()

@@ -74,7 +74,8 @@ class Watchdog:
         self._broken = broken
         self._interval_s = min(max(stall_s / 4, 0.02), 2.5)
         self._life: _Life | None = None
-        self._change: Any = (native("allocate_lock") or _thread.allocate_lock)()  # of `_life`
+        # Of `_life`, for a few stores. Re-entrant: a signal handler may fork in the middle of them.
+        self._change: Any = _change_lock()
         self.rests = True  # whether the recorder tells of outermost imports
         self.ready_at = 0  # loads that were open then, a server's for instance, may last
         self.stalls: list[Stall] = []
@@ -103,13 +104,15 @@ class Watchdog:
             return  # a greenlet would sleep whenever the program does
         if not _compat.in_main_interpreter():
             return  # a sub-interpreter that ends with a thread of its own left ends the process
-        life = _Life(lock)
-        self._looked_at = clock()
-        try:
-            start(self._run, (life,))
-        except RuntimeError:  # no thread to be had, or the interpreter is shutting down
-            return
-        self._life = life
+        with self._change:
+            if self._life is not None:
+                return  # two threads began an import at once
+            life = self._life = _Life(lock)
+            self._looked_at = clock()
+            try:
+                start(self._run, (life,))
+            except RuntimeError:  # no thread to be had, or the interpreter is shutting down
+                self._life = None
 
     def start_with_next_import(self) -> None:
         """As `start`, once a thread begins an import of its own."""
@@ -192,6 +195,7 @@ class Watchdog:
 
     def restart_in_child(self) -> None:
         """After a fork: our thread stayed in the parent, and so did what it was watching."""
+        self._change = _change_lock()  # another thread may have been in the middle of a change
         self._life = None
         self.stalls = []
         self.ready_at = 0
@@ -283,7 +287,7 @@ class Watchdog:
 def native(name: str) -> "Any":
     """`_thread`'s own function, also where gevent has put another in its place; None if it cannot be had."""
     found = getattr(_thread, name)
-    if type(found) is type(len) or isinstance(found, type):
+    if type(found) is type(len) or (isinstance(found, type) and found.__module__ == "_thread"):
         return found
     monkey = sys.modules.get("gevent.monkey")
     original = getattr(monkey, "get_original", None)
@@ -293,29 +297,8 @@ def native(name: str) -> "Any":
         return None
 
 
-def load_by_hand(name: str) -> "Any":
-    """A module of this package, without asking the import system: that may be what hangs.
-
-    It may import only what is loaded already.
-    """
-    full = f"importtrace.{name}"
-    module = sys.modules.get(full)
-    if module is not None:
-        return module
-    loader: Any = __spec__.loader
-    source = getattr(sys.modules.get("_frozen_importlib_external"), "SourceFileLoader", None)
-    if type(loader) is not source:  # a zip, a frozen program: no file to read
-        return __import__(full, fromlist=["*"])
-    path = __file__.replace("_watchdog", name)
-    loader = type(loader)(full, path)
-    code = loader.get_code(full)
-    module = type(sys)(full)
-    spec: Any = type(__spec__)(full, loader, origin=path)
-    spec.has_location = True
-    vars(module).update(__file__=path, __loader__=loader, __package__="importtrace", __spec__=spec)
-    exec(code, vars(module))
-    setattr(sys.modules["importtrace"], name, module)
-    return sys.modules.setdefault(full, module)
+def _change_lock() -> "Any":
+    return (native("RLock") or _thread.RLock)()
 
 
 def _block_signals() -> None:

@@ -389,6 +389,7 @@ class Session:
     def _after_fork(self) -> None:
         """The child is a process of its own: its record begins here, with what this thread has open."""
         system: Any = sys.modules["posix"]
+        _late.restart()
         self._recorder.restart()
         self._parent_trace = {"pid": system.getppid(), "start": self._epoch_ns}
         self._epoch_ns = time_ns()

@@ -401,12 +401,12 @@ def test_the_process_ends_at_once(end, tmp_path):
 def test_a_report_that_fails_is_one_line(tmp_path):
     """Fail open: the program goes on, and the next hang is reported all the same."""
     program = """
-    from importtrace import _lookout
-    load = _lookout.load_by_hand
-    def broken(name):
-        _lookout.load_by_hand = load
+    from importtrace import _alarms
+    alarms = _alarms.Alarms
+    def broken(*arguments):
+        _alarms.Alarms = alarms
         raise OSError("no file descriptor left")
-    _lookout.load_by_hand = broken
+    _alarms.Alarms = broken
     import client
     import client2
     """
