@@ -8,7 +8,8 @@ from importtrace import _compat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import FrameType, TracebackType
+    from typing import Any
 
 _BOOTSTRAP = _compat.BOOTSTRAP_GLOBALS
 _EXTERNAL = _compat.EXTERNAL_GLOBALS
@@ -16,6 +17,19 @@ _IMPORTLIB = ("importlib", "importlib.util")
 _STAND_INS = ("_init_module_attrs", "_call_with_frames_removed")
 
 ASKED, IMPLIED, FROM_LIST = 0, 1, 2
+
+# Past the exception's own class, which may be the program's and run its code.
+_traceback: "Any" = vars(BaseException)["__traceback__"]
+traceback_of: "Callable[[BaseException], TracebackType | None]" = _traceback.__get__
+_set_traceback = _traceback.__set__
+
+
+def leave(error: BaseException) -> None:
+    """The frame that caught it leaves the traceback, which then reads as without us; a bare `raise`
+    does not add it again."""
+    tb = traceback_of(error)
+    if tb is not None:
+        _set_traceback(error, tb.tb_next)
 
 
 def find_importer(frame: "FrameType | None") -> "tuple[FrameType | None, int]":
@@ -57,16 +71,16 @@ class FailOpen:
         A signal handler can raise in any frame, ours too; that exception is the program's and the
         caller raises it on.
         """
-        tb = error.__traceback__
+        tb = traceback_of(error)
         while tb is not None and tb.tb_next is not None:
             tb = tb.tb_next
-        if tb is None or not isinstance(error, Exception):
+        if tb is None or not issubclass(type(error), Exception):
             return False
         namespace = tb.tb_frame.f_globals
         stand_in = namespace is _BOOTSTRAP and tb.tb_frame.f_code.co_name in _STAND_INS
         if not stand_in and not str(namespace.get("__name__")).startswith("importtrace."):
             return False
-        if not isinstance(error, RecursionError | MemoryError):
+        if not issubclass(type(error), RecursionError | MemoryError):
             self._broken(error)
         # The program stands at a limit: this record is lost, the next ones need not be.
         return True

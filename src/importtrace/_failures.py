@@ -8,8 +8,9 @@ everyday, so a plain `not_found` costs next to nothing until it leaves the outer
 
 import sys
 
+from importtrace._callers import traceback_of
 from importtrace._compat import BOOTSTRAP_GLOBALS, EXTERNAL_GLOBALS
-from importtrace._frames import args_of, is_a, traceback_of
+from importtrace._frames import args_of, is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

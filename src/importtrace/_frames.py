@@ -3,6 +3,7 @@
 import sys
 
 from importtrace import _compat
+from importtrace._callers import traceback_of
 from importtrace.analysis.facts import Frame
 
 TYPE_CHECKING = False
@@ -17,7 +18,6 @@ MOST_FRAMES = 400
 
 # What an exception holds, whatever its class does to attribute access: none of its code is run.
 _fields: "Any" = vars(BaseException)
-traceback_of: "Any" = _fields["__traceback__"].__get__
 cause_of: "Any" = _fields["__cause__"].__get__
 context_of: "Any" = _fields["__context__"].__get__
 args_of: "Any" = _fields["args"].__get__

@@ -7,6 +7,7 @@ import _thread
 import sys
 
 from importtrace import _compat
+from importtrace._callers import leave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,8 +153,7 @@ class Hooks:
             try:
                 return original(function, *args, **kwargs)
             except BaseException as error:
-                if error.__traceback__ is not None:
-                    error.__traceback__ = error.__traceback__.tb_next
+                leave(error)
                 raise
 
         return start

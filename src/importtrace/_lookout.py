@@ -50,7 +50,7 @@ class Lookout:
         else:
             self.watchdog.start_with_next_import()
 
-    def stop(self) -> None:
+    def remove(self) -> None:
         """The seams are taken back."""
         self.watchdog.stop()
         forks = _late.ran("_forks")

@@ -20,13 +20,12 @@ what a signal handler raises there is the program's, and passes.
 """
 
 import _thread
-import _weakref
 import sys
 from time import perf_counter_ns as clock
 
 from importtrace import _compat
 from importtrace._bodies import Bodies
-from importtrace._callers import ASKED, FROM_LIST, IMPLIED, FailOpen, find_importer
+from importtrace._callers import ASKED, FROM_LIST, IMPLIED, FailOpen, find_importer, leave
 from importtrace._recorder import (
     NEAR,
     Load,
@@ -37,6 +36,7 @@ from importtrace._recorder import (
     place,
     resolve_lines,
 )
+from importtrace._requests import Requests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Probes:
         self._hooks = hooks
         self._guard = FailOpen(broken)
         self._bodies = Bodies(recorder, self._close, self._guard)
+        self._requests = Requests(recorder, self._guard, self._taken)
         self._undo: list[Callable[[], None]] = []
 
     def place(self) -> None:
@@ -149,15 +150,11 @@ class Probes:
         threads = recorder.threads
         open_loads = recorder.open
         get_state = recorder.state
-        known = getattr
-        asker = _asker
-        step_out = _step_out
-        bootstrap = _BOOTSTRAP
         depth = _compat.frames_to_importer()
         deadlock = _compat.DeadlockError
-        refused = self._refused
+        refused = self._requests.refused
         taken = self._taken
-        wait = self._wait
+        wait = self._requests.wait
         ours = self._guard.ours
         began = recorder.began
 
@@ -165,16 +162,13 @@ class Probes:
             begin = clock()
             owner = self.owner
             try:
-                if owner is not None and owner != bootstrap["_thread"].get_ident():
+                if owner is not None and owner != _BOOTSTRAP["_thread"].get_ident():
                     return wait(original, self, owner, begin, _getframe(1))
                 result = original(self)
             except BaseException as error:
                 if owner is None and type(error) is deadlock:
                     refused(self, begin, error, _getframe(1))  # taken since we looked
-                # Our frame leaves the traceback, which then reads as without us; a bare `raise`
-                # does not add it again.
-                if error.__traceback__ is not None:
-                    error.__traceback__ = error.__traceback__.tb_next
+                leave(error)
                 raise
             try:
                 name = self.name
@@ -182,10 +176,10 @@ class Probes:
                     # A load, most likely by an import statement; if it is none after all, the
                     # release finds that nothing was searched. Written out: this is the hot path.
                     # eventlet gives importlib a `_thread` of its own, which names no greenlets
-                    same = bootstrap["_thread"] is _thread
+                    same = _BOOTSTRAP["_thread"] is _thread
                     state = threads.get(self.owner if same else _thread.get_ident())
                     if state is None or (
-                        not state.stack and known(recorder.local, "state", None) is not state
+                        not state.stack and getattr(recorder.local, "state", None) is not state
                     ):
                         state = get_state()  # a new thread, or one with a dead one's ident
                     stack = state.stack
@@ -201,17 +195,17 @@ class Probes:
                     site = parent = None
                     if stack:
                         parent = stack[-1]
-                        importer = parent.name if code is parent.code else asker(frame)
+                        importer = parent.name if code is parent.code else _asker(frame)
                     else:
                         site = state.site
                         if site is not None and site[0] is code and site[1] == offset:
                             importer = site[2]
                         else:
                             site = None
-                            importer = asker(frame)
+                            importer = _asker(frame)
                     if importer is None and code.co_name == "_call_with_frames_removed":
-                        frame, how = step_out(frame)
-                        importer = asker(frame)
+                        frame, how = _step_out(frame)
+                        importer = _asker(frame)
                         code = frame.f_code
                         offset = frame.f_lasti
                     if importer is not None and not state.muted:
@@ -262,116 +256,6 @@ class Probes:
 
         return acquire
 
-    def _wait(
-        self,
-        original: "Callable[[Any], bool]",
-        lock: "Any",
-        owner: int,
-        begin: int,
-        frame: "FrameType",
-    ) -> bool:
-        """The lock is another thread's: wait for it, or learn that waiting would be a deadlock."""
-        state: ThreadState | None = None
-        request: Request | None = None
-        try:
-            state = self.recorder.state()
-            if not state.muted and not self.recorder.off:
-                request = self._request(lock, state, begin, frame)
-                request.of = self.recorder.open.get(lock)
-                request.owner = (
-                    request.of.thread
-                    if request.of is not None
-                    else self.recorder.threads.get(owner)
-                )
-                state.waiting = request
-                if self.recorder.outermost is not None:
-                    self.recorder.outermost()
-                if self.recorder.began is not None:
-                    self.recorder.began(request)
-        except BaseException as error:
-            if not self._guard.ours(error):
-                raise
-        try:
-            result = original(lock)
-        except BaseException as error:
-            if request is not None and state is not None:
-                try:
-                    self._not_taken(lock, state, request, error, frame)
-                except BaseException as second:
-                    if not self._guard.ours(second):
-                        raise
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        finally:
-            if state is not None:
-                state.waiting = None
-        try:
-            if request is not None:
-                request.end = clock()
-                request.wait = request.end - begin
-            self._taken(lock, begin, request, frame)
-        except BaseException as error:
-            if not self._guard.ours(error):
-                lock.release()
-                raise
-        return result
-
-    def _refused(self, lock: "Any", begin: int, error: BaseException, frame: "FrameType") -> None:
-        """A deadlock over a lock that was free when we looked at its owner."""
-        try:
-            state = self.recorder.state()
-            if state.muted or self.recorder.off:
-                return
-            request = self._request(lock, state, begin, frame)
-            request.of = self.recorder.open.get(lock)
-            if request.of is not None:
-                request.owner = request.of.thread
-            self._not_taken(lock, state, request, error, frame)
-        except BaseException as second:
-            if not self._guard.ours(second):
-                raise
-
-    def _not_taken(
-        self,
-        lock: "Any",
-        state: "ThreadState",
-        request: "Request",
-        error: BaseException,
-        frame: "FrameType",
-    ) -> None:
-        request.end = clock()
-        request.wait = request.end - request.begin
-        if not isinstance(error, _compat.DeadlockError):
-            return  # a signal interrupted the wait
-        code = frame.f_code
-        accepted = code is _compat.LOCK_UNLOCK or (
-            # 3.15 takes the lock in _find_and_load itself, and accepts what is there
-            code is _compat.FIND_AND_LOAD and lock.name in sys.modules
-        )
-        request.deadlock = "accepted" if accepted else "raised"
-        # The detector has taken our own wait off its table again.
-        own = (state, lock.name, request.owner, request.wait)
-        request.graph = [own, *self._wait_graph()]
-        self._hand_out(request)
-        self.recorder.keep(request)
-        state.started_in = None
-
-    def _wait_graph(self) -> "list[tuple[Any, ...]]":
-        """(waiting thread, module, holding thread, ns it has waited) as the detector saw it."""
-        threads = self.recorder.threads
-        now = clock()
-        get_ident = _BOOTSTRAP["_thread"].get_ident  # the table is importlib's
-        graph = []
-        for ident, name, owner in _compat.blocked_threads():
-            waiter = threads.get(ident)
-            holder = threads.get(owner) if owner is not None else None
-            if waiter is not None and holder is not None and ident != get_ident():
-                waiting = waiter.waiting
-                since = waiting.begin if waiting is not None and waiting.name == name else now
-                graph.append((waiter, name, holder, now - since))
-        return graph
-
     def _taken(self, lock: "Any", begin: int, waited: "Request | None", frame: "FrameType") -> None:
         """This thread now holds the lock. Why it wanted it is told by who called."""
         recorder = self.recorder
@@ -389,7 +273,7 @@ class Probes:
             # Re-entered: the module is one that this thread is building.
             load.depth += 1
             if not managed and (code is _compat.LOCK_UNLOCK or code is _compat.FIND_AND_LOAD):
-                self._met_own(lock, state, begin, load, frame)
+                self._requests.met_own(lock, state, begin, load, frame)
         elif state.muted:
             pass
         elif loads or code is _compat.LOAD:
@@ -398,7 +282,7 @@ class Probes:
             self._begin(lock, state, begin, waited, frame)
             recorder.open[lock].reload = True
         elif waited is not None:
-            self._hand_out(waited)
+            self._requests.hand_out(waited)
             recorder.keep(waited)
             state.started_in = None
 
@@ -450,50 +334,6 @@ class Probes:
             self.recorder.outermost()
         if self.recorder.began is not None:
             self.recorder.began(load)
-
-    def _request(
-        self, lock: "Any", state: "ThreadState", begin: int, frame: "FrameType"
-    ) -> "Request":
-        stack = state.stack
-        # A thread's first wait belongs to the load that started the thread, as its first load does.
-        request = Request(lock.name, state, stack[-1] if stack else state.started_in, begin)
-        caller, _ = find_importer(frame)
-        if caller is not None:
-            importer = caller.f_globals.get("__name__")
-            request.importer = importer if type(importer) is str else None
-            request.where_code = id(caller.f_code)
-            request.frame = id(caller)
-            place(request, caller, state)
-        return request
-
-    def _met_own(
-        self, lock: "Any", state: "ThreadState", begin: int, load: "Load", frame: "FrameType"
-    ) -> None:
-        """A request for a module that this same thread is building: a cycle, nearly always harmless."""
-        caller, how = find_importer(frame)
-        name = lock.name
-        importer = caller.f_globals.get("__name__") if caller is not None else None
-        if (
-            how == IMPLIED
-            or type(importer) is not str
-            or importer == name
-            or importer.startswith(name + ".")
-        ):
-            load.harmless += 1
-            return
-        request = self._request(lock, state, begin, frame)
-        request.end = clock()
-        request.of = load
-        request.owner = state
-        self._hand_out(request)
-        self.recorder.keep(request)
-
-    def _hand_out(self, request: "Request") -> None:
-        module = sys.modules.get(request.name)
-        try:
-            request.module = _weakref.ref(module) if module is not None else None
-        except TypeError:
-            request.module = None  # not every object in sys.modules can be referenced weakly
 
     def _release(self, original: "Callable[[Any], None]") -> "Callable[[Any], None]":
         recorder = self.recorder
@@ -570,7 +410,7 @@ class Probes:
                 # Or `import a.b` whose parent's body loaded a.b itself.
                 load.void = load.superseded or lock.name not in sys.modules
                 if load.void and load.waited is not None:
-                    self._hand_out(load.waited)
+                    self._requests.hand_out(load.waited)
                     recorder.keep(load.waited)
         finally:
             self._forget(lock, load)

@@ -96,7 +96,9 @@ class Session:
         except ImportError as error:  # an interpreter without mmap
             warn(f"no spool, imports are not spooled: {error}")
             return
-        facts = {**_process_facts(self.mode), "start": self._epoch_ns}
+        from importtrace._delivery import process_facts
+
+        facts = {**process_facts(self.mode, _environment()), "start": self._epoch_ns}
         spool = Spool(self._recorder, self.config, facts)
         if spool.open():
             recorder = self._recorder
@@ -110,12 +112,12 @@ class Session:
     def _stop(self) -> None:
         """Take the seams back; what was recorded stays readable."""
         self._recorder.off = True
-        if self._probes is not None:
-            self._probes.remove()
-        if self._finder is not None:
-            self._finder.remove()
-        self._hooks.remove()
-        self._lookout.stop()
+        for part in (self._probes, self._finder, self._hooks, self._lookout):
+            if part is not None:
+                try:
+                    part.remove()
+                except Exception:
+                    pass  # fail open, here too: the rest is taken back, and who stops says so
 
     def _stop_tracing(self, error: BaseException) -> None:
         """Fail open: something of ours raised inside an import."""
@@ -313,27 +315,27 @@ class Session:
         state = self._recorder.state()
         state.muted += 1
         try:
-            if not _wanted(self.config):
-                return
-            from importtrace._shadowing import in_front
-            from importtrace.exporters import deliver, deliver_aside
+            from importtrace._delivery import deliver
 
-            hidden = in_front()
-            trace = self._snapshot(end, plain=hidden is not None)
-            if self._file is not None:
-                from importtrace.naming import trace_path
-
-                self.config.file = trace_path(self._file, trace.header["pid"], self._owner)
-
-            if hidden is None:
-                deliver(trace, self.config, at_exit=at_exit)
-            else:
-                deliver_aside(trace, self.config, hidden)
+            deliver(
+                lambda plain: self._snapshot(end, plain=plain),
+                self.config,
+                self._path,
+                _environment(),
+                at_exit,
+            )
         except Exception as error:
             warn(f"the trace was not delivered ({type(error).__name__}: {error})")
         finally:
             state.muted -= 1
-            _keep_interrupt()
+
+    def _path(self, pid: int) -> str | None:
+        """The trace file of this process."""
+        if self._file is None:
+            return None
+        from importtrace.naming import trace_path
+
+        return trace_path(self._file, pid, self._owner)
 
     def _write_while_it_hangs(self, stalls: "list[dict[str, Any]]") -> None:
         """The trace file as it is, since such a process is killed rather than ended. On the watchdog's
@@ -351,26 +353,9 @@ class Session:
         state = self._recorder.state()
         state.muted += 1
         try:
-            from importtrace._shadowing import in_front
-            from importtrace.naming import trace_path
+            from importtrace._delivery import write
 
-            if in_front() is not None:
-                from importtrace.exporters.aside import write
-
-                trace = self._snapshot("snapshot", plain=True)
-                path = trace_path(self._file, trace.header["pid"], self._owner)
-                write(trace, path, self.config)
-                return
-            trace = self._snapshot("snapshot")
-            from importtrace.exporters.file import FileExporter
-
-            if self.config.redact:
-                from os.path import expanduser
-
-                from importtrace.exporters.redact import redact
-
-                trace = redact(trace, self.config.redact, expanduser("~"))
-            FileExporter(trace_path(self._file, trace.header["pid"], self._owner)).export(trace)
+            write(lambda plain: self._snapshot("snapshot", plain=plain), self.config, self._path)
         except Exception as error:
             warn(f"the trace of a hanging import was not written ({type(error).__name__}: {error})")
         finally:
@@ -405,50 +390,9 @@ class Session:
         self._lookout.after_fork_in_child(self._parent_pid)
 
 
-def _wanted(config: Config) -> bool:
-    """Whether anybody asked for anything; if not, the trace need not even be put together."""
-    if config.file is not None or config.log != "off" or config.spans == "on":
-        return True
-    provider = getattr(sys.modules.get("opentelemetry.trace"), "_TRACER_PROVIDER", None)
-    return config.spans == "auto" and (
-        provider is not None
-        or any(
-            name.startswith(("OTEL_EXPORTER_OTLP", "OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"))
-            for name in _environment()
-        )
-    )
-
-
-def _process_facts(mode: str) -> "dict[str, Any]":
-    system: Any = sys.modules.get("posix") or sys.modules.get("nt")
-    argv = getattr(sys, "argv", None)
-    from importtrace.exporters.declared import declared
-
-    host = system.uname().nodename if hasattr(system, "uname") else None
-    return declared(_environment(), host) | {
-        "python": sys.version.split()[0],
-        "implementation": sys.implementation.name,
-        "platform": sys.platform,
-        "pid": system.getpid(),
-        "parent_pid": system.getppid(),
-        "argv0": argv[0] if argv else "",
-        "mode": mode,
-    }
-
-
 def _pid() -> int:
     system: Any = sys.modules.get("posix") or sys.modules.get("nt")
     return int(system.getpid())
-
-
-def _keep_interrupt() -> None:
-    """CPython ends by SIGINT if the last text that it ran was interrupted (run_eval_code_obj), and
-    forgets it when text is run afterwards; delivering runs some, dataclasses are made so."""
-    if isinstance(getattr(sys, "last_value", None), KeyboardInterrupt):
-        try:
-            exec("raise KeyboardInterrupt")
-        except KeyboardInterrupt:
-            pass
 
 
 def _mode(wanted: str) -> str:

@@ -11,13 +11,15 @@ FILES = {
     "pkg/__init__.py": "import pkg.sub\n",
     "pkg/sub.py": "import one\n",
     "bad.py": "1 / 0\n",
+    "named.py": "",
     "last.py": "",
 }
 
 PROGRAM = """
-    import _frozen_importlib, sys, json
+    import _frozen_importlib, importlib, sys, json
     BREAK
     import one
+    importlib.import_module("named")
     try:
         import bad
     except ZeroDivisionError as error:
@@ -46,16 +48,15 @@ PROGRAM = """
 BREAKS = {
     "begin": "importtrace._probes.Probes._begin",
     "taken": "importtrace._probes.Probes._taken",
-    "met_own": "importtrace._probes.Probes._met_own",
+    "met_own": "importtrace._requests.Requests.met_own",
     "close": "importtrace._probes.Probes._close",
     "state": "importtrace._recorder.Recorder.new_state",
-    "keep_load": "importtrace._recorder.Recorder.keep_load",
-    "keep_request": "importtrace._recorder.Recorder.keep_request",
-    "keep_failed": "importtrace._recorder.Recorder.keep_failed",
+    "keep": "importtrace._recorder.Recorder.keep",
     "failed": "importtrace._failures.Failures.failed",
     "judge": "importtrace._failures.Failures._judge",
     "note": "importtrace._failures.Failures.note",
-    "load": "importtrace._recorder.Load.__init__",
+    "load": "importtrace._probes.begin_load",
+    "place": "importtrace._probes.place",
     "finder": "importtrace._finder.TracingFinder._begin",
     "started": "importtrace._finder.TracingFinder.started",
     "ended": "importtrace._finder.TracingFinder.ended",
@@ -68,12 +69,13 @@ def test_an_error_of_our_own_stops_the_tracing_and_nothing_else(place, kind, tmp
     """The program runs on as without us; at most one line on stderr; all is put back."""
     mode = "finder" if place in ("finder", "started", "ended") else "auto"
     owner, _, name = BREAKS[place].rpartition(".")
-    module = owner.rpartition(".")[0]
+    module = ".".join(owner.split(".")[:2])
     # the function must be one of ours: an error raised elsewhere is the program's
     breaking = f"""
     import {module}
-    exec(compile("def broken(*args, **kwds): raise {kind}('ours')", "ours", "exec"),
-         vars(sys.modules["{module}"]))
+    exec(compile("def broken(*args, **kwds): open('reached', 'w').close(); raise {kind}('ours')",
+         "ours", "exec"), vars(sys.modules["{module}"]))
+    assert hasattr({owner}, {name!r})
     setattr({owner}, {name!r}, sys.modules["{module}"].broken)
     """
     if place == "state":  # a thread's first import
@@ -98,6 +100,7 @@ def test_an_error_of_our_own_stops_the_tracing_and_nothing_else(place, kind, tmp
         files=FILES,
     )
     assert traced.ok().out == plain.ok().out
+    assert (tmp_path / "a" / "reached").exists()
     lines = traced.err.splitlines()
     assert len(lines) <= 1, traced.err
     assert all(line.startswith("importtrace: ") for line in lines)
