@@ -23,8 +23,8 @@ from importtrace._frames import (
     raised_here,
     traceback,
 )
-from importtrace._recorder import Load, Recorder, Request, ThreadState, thread_name
-from importtrace.analysis.facts import Earlier, Failure, Files, Frame, HandOut, OpenLoad
+from importtrace._history import History, place_of, ref
+from importtrace.analysis.facts import Failure, Files, Frame, OpenLoad
 from importtrace.analysis.guards import names_tested
 
 TYPE_CHECKING = False
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from importtrace._failures import Caught
+    from importtrace._recorder import Load, Recorder, ThreadState
 
 _MOST_NAMES = 200
 _MOST_EARLIER = 500
@@ -44,6 +45,7 @@ class Collector:
 
     def __init__(self, recorder: "Recorder", known: "dict[int, Caught]") -> None:
         self._recorder = recorder
+        self._history = History(recorder)
         self._known = known
         self.files = Files(read, names, file_of)
         self._outer: list[Frame] | None = None  # of the exception that was raised from this one
@@ -60,7 +62,7 @@ class Collector:
         last, stack = traceback(error)
         known = state is not None
         if state is None:
-            state = self._asked_by(last)
+            state = self._history.asked_by(last)
             known = (
                 state is not None
                 or "threading" not in sys.modules
@@ -81,7 +83,7 @@ class Collector:
         failure.name = name if type(name) is str else None
         if load is not None:
             self._stage(failure, caught, load, error)
-            self._failed_first(failure, load)
+            self._history.failed_first(failure, load)
         place = (
             (field(error, SyntaxError, "filename"), field(error, SyntaxError, "lineno"))
             if is_a(error, SyntaxError)
@@ -174,24 +176,11 @@ class Collector:
             # also ours if that load is over by now: it is the one that took the package away
             for earlier in reversed(self._recorder.troubled.get(parent, [])):
                 if earlier.thread is not load.thread and earlier.end >= load.begin:
-                    failure.parent_failed = self._as_earlier(earlier, load.thread)
+                    failure.parent_failed = self._history.as_earlier(earlier, load.thread)
                     break
         missed = args_of(error)[0] if failure.type == "KeyError" and failure.raised_in else None
         if type(missed) is str and missed in (parent, load.name) and missed not in sys.modules:
             failure.removed = missed
-
-    def _failed_first(self, failure: "Failure", load: "Load") -> None:
-        """Newer releases run a failed body again in every thread that waited for it: N equal
-        failures, of which one was first."""
-        for first in self._recorder.troubled.get(load.name, []):
-            if first.thread is load.thread or first.error != load.error:
-                continue
-            if load.holder is first or any(
-                request.of is first and request.thread is load.thread
-                for request in self._recorder.requests
-            ):
-                failure.first = self._as_earlier(first, load.thread)
-                return
 
     def _missing(self, failure: "Failure", error: BaseException) -> None:
         where = failure.frames[-1] if failure.frames else None
@@ -341,7 +330,7 @@ class Collector:
             if load.failure is None or not load.failure.is_of(error)
         ]
         if obj is not None and failed and sys.modules.get(name) is not obj:
-            failure.left_by = self._as_earlier(failed[-1], state)
+            failure.left_by = self._history.as_earlier(failed[-1], state)
 
     def _find_twin(self, failure: "Failure", module: str, attribute: str) -> None:
         file = failure.files.get(module)
@@ -375,7 +364,7 @@ class Collector:
             if failure.deadlock and request.deadlock == "raised":
                 caught.request = request
                 failure.refused = request.name
-                failure.waits = self._graph(request)
+                failure.waits = self._history.graph(request)
                 return
             if where is None or request.importer != where.module:
                 continue
@@ -390,58 +379,20 @@ class Collector:
                     if last is not None and request.frame != id(last):
                         continue
                 caught.request = request
-                failure.handout = self._handout(request, state)
-                failure.waits = self._graph(request)
+                failure.handout = self._history.handout(request, state)
+                failure.waits = self._history.graph(request)
                 module = request.module() if request.module is not None else None
                 if module is not None:
                     self._describe(failure, request.name, module)
                 elif request.of is not None and request.of.origin:
                     failure.files.setdefault(request.name, request.of.origin)
             if request.of is not None and request.name != wanted:
-                failure.handouts.append(self._handout(request, state))
+                failure.handouts.append(self._history.handout(request, state))
                 self._describe(failure, request.name, sys.modules.get(request.name))
 
     def _statement(self, where: "Frame") -> "Any":
         source = self.files.source(where.file)
         return source.node(where.line) if source is not None else None
-
-    def _handout(self, request: "Request", state: "ThreadState") -> "HandOut":
-        of = request.of
-        failed = None
-        if of is not None and of.error is not None and of.thread is not state:
-            failed = self._as_earlier(of, state)
-        return HandOut(
-            request.name,
-            ref(request.owner) if request.owner is not None else None,
-            request.owner is state,
-            request.deadlock == "accepted",
-            request.wait / 1e6,
-            failed,
-            *place_of(request),
-        )
-
-    def _graph(self, request: "Request") -> "list[dict[str, Any]]":
-        """Who waited for whom, along the ring that the request closed; else its own wait alone."""
-        edges = {
-            waiter.serial: (waiter, name, holder, ns)
-            for waiter, name, holder, ns in request.graph or ()
-            if holder is not None  # it stayed in the process that this one was forked from
-        }
-        if not edges and request.wait and request.owner is not None:
-            edges[request.thread.serial] = (
-                request.thread,
-                request.name,
-                request.owner,
-                request.wait,
-            )
-        waits: list[dict[str, Any]] = []
-        edge = edges.pop(request.thread.serial, None)
-        while edge is not None:
-            waiter, name, holder, ns = edge
-            ms = round(ns / 1e6, 3)
-            waits.append({"thread": ref(waiter), "for": name, "held_by": ref(holder), "ms": ms})
-            edge = edges.pop(holder.serial, None)
-        return waits
 
     def _earlier(
         self,
@@ -452,14 +403,14 @@ class Collector:
     ) -> None:
         for other in self._recorder.failures[-_MOST_EARLIER:]:
             if other is not caught:
-                failure.earlier += [self._as_earlier(load, state) for load in other.loads]
+                failure.earlier += [self._history.as_earlier(load, state) for load in other.loads]
         seen = 0
         context = cause_of(error) or context_of(error)
         explicit = cause_of(error) is not None
         while context is not None and seen < 10:
             known = self._known.get(id(context))
             if known is not None and known is not caught and known.loads and known.is_of(context):
-                failure.context = self._as_earlier(known.loads[-1], state)
+                failure.context = self._history.as_earlier(known.loads[-1], state)
                 failure.context_explicit = explicit
                 return
             context = cause_of(context) or context_of(context)
@@ -489,56 +440,6 @@ class Collector:
             self._outer = None
         failure.behind = behind
         failure.context_explicit = cause_of(error) is not None
-
-    def _as_earlier(self, load: "Load", state: "ThreadState | None") -> "Earlier":
-        file, line = place_of(load)
-        caught: Caught = load.failure
-        root: dict[str, Any] | None = None
-        if caught.cause is not None:
-            root = dict(caught.cause["root"])
-            if caught.cause.get("cycle"):
-                root["cycle"] = caught.cause["cycle"]
-        if root is None:
-            inner = caught.loads[0]
-            module, at, number = caught.place or (inner.importer, *place_of(inner))
-            root = {
-                "module": module,
-                "thread": ref(inner.thread),
-                "file": at,
-                "line": number,
-            }
-            root.update(type=caught.type, message=caught.message)
-            root = {key: value for key, value in root.items() if value is not None}
-        return Earlier(
-            load.name, None, file, line, load.importer, ref(load.thread), load.thread is state, root
-        )
-
-    def _asked_by(self, last: "FrameType | None") -> "ThreadState | None":
-        """The thread an exception comes from, by the request that its frame made."""
-        if last is not None:
-            for request in reversed(self._recorder.requests):
-                if request.frame == id(last) and request.where_code == id(last.f_code):
-                    return request.thread
-        return None
-
-
-def ref(state: "ThreadState") -> "dict[str, Any]":
-    if state.name is None:
-        state.name = thread_name(state.ident)
-    return {"id": state.ident, "name": state.name}
-
-
-def place_of(record: "Load | Request") -> "tuple[str | None, int]":
-    """File and line of the importer; also before its body has ended and lines are resolved."""
-    where: Any = record.where
-    if type(where) is tuple:
-        return where
-    if where is None or type(where) is str:
-        return where, record.line
-    for start, end, line in where.co_lines():
-        if start <= record.line < end:
-            return where.co_filename, line or 0
-    return where.co_filename, 0
 
 
 def _state(name: str) -> str:

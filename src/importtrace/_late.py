@@ -21,6 +21,7 @@ _PACKAGES = ("analysis",)
 _NAMES = (
     "_failures",
     "_facts",
+    "_history",
     "_frames",
     "_files",
     "_stalls",

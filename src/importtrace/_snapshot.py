@@ -8,8 +8,8 @@ import os
 import sys
 
 from importtrace import _compat
-from importtrace._facts import place_of
 from importtrace._files import read
+from importtrace._history import place_of
 from importtrace._recorder import Load, Recorder, Request, ThreadState, thread_name
 from importtrace._shown import SCHEMA, not_observed, observed
 from importtrace.analysis.statements import at_line
