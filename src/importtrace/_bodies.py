@@ -69,12 +69,12 @@ class Bodies:
                 # `original` reads this too, and it is the deepest call of all below it. Read here it
                 # is as deep as without us, and `original` gets it from the spec: near the recursion
                 # limit the longest chain of imports stays as long as it was.
-                spec.cached  # noqa: B018
+                spec.cached  # noqa: B018  # its value is not wanted, that it is worked out is
             if override:
                 return original(spec, module, override=True)
             return original(spec, module)
 
-        return _compat.stand_in(_init_module_attrs, original)  # type: ignore[arg-type]
+        return _compat.stand_in(_init_module_attrs, original)
 
     def called(self, original: "Any") -> "Any":
         """`_call_with_frames_removed(f, …)`: the frame through which importlib leaves itself."""
@@ -133,7 +133,7 @@ class Bodies:
                     manual()
             return f(*args, **kwds)
 
-        return _compat.stand_in(_call_with_frames_removed, original)  # type: ignore[arg-type]
+        return _compat.stand_in(_call_with_frames_removed, original)
 
     def _note(self, function: "Any") -> None:
         """Something else that importlib calls for the innermost load."""

@@ -233,7 +233,7 @@ def thread_starter(threading: "Any") -> str | None:
     return None
 
 
-def stand_in(function: "FunctionType", original: "FunctionType") -> "FunctionType":
+def stand_in(function: "Any", original: "Any") -> "FunctionType":
     """`function` as the import system's own: same name, file, globals' owner and line in a traceback.
 
     It takes the frame of `original`, so nothing that looks at the stack can tell them apart. import.c

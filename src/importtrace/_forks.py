@@ -202,7 +202,7 @@ def _guard(
         finally:
             waiting.pop(me, None)
 
-    guard = _compat.stand_in(acquire, vars(_compat.ModuleLock)["__init__"])  # type: ignore[arg-type]
+    guard = _compat.stand_in(acquire, vars(_compat.ModuleLock)["__init__"])
     guard.__code__ = guard.__code__.replace(
         co_name="acquire", co_qualname=f"{_compat.ModuleLock.__qualname__}.acquire"
     )

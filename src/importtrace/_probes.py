@@ -266,7 +266,7 @@ class Probes:
         code = frame.f_code
         managed = code is _compat.LOCK_MANAGER_ENTER
         if managed:
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back  # type: ignore[assignment]  # `with` stands in a frame
             code = frame.f_code
         loads = code is _compat.FIND_AND_LOAD and lock.name not in sys.modules
         if load is not None and load.thread is state and (state.muted or not loads):

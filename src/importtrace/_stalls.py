@@ -9,6 +9,7 @@ import sys
 from time import perf_counter_ns as clock
 
 from importtrace import _compat
+from importtrace._frames import internal, ours
 from importtrace._recorder import Recorder, thread_name
 
 TYPE_CHECKING = False
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_IMPORTLIB = ("importlib", "importlib.util", "zipimport", "runpy")
 _LAZY = "_LazyModule.__getattribute__"
 _JOINS = ("Thread.join", "Thread._wait_for_tstate_lock")
 _MOST_FRAMES = 400
@@ -49,7 +49,7 @@ class Thread:
         self.name = name
         self.frames = frames
         self.alive: bool | None = True
-        self.importing = any(_internal(frame) for frame in frames)
+        self.importing = any(internal(frame) for frame in frames)
         self.wait: Wait | None = None
         self.finder: tuple[str, str] | None = None  # (finder, module it looks for)
 
@@ -271,14 +271,14 @@ class Picture:
         body: FrameType | None = None
         frames = thread.frames
         for frame, inner in zip(frames, [*frames[1:], None], strict=False):
-            if _internal(frame) or _own(frame):
+            if internal(frame) or ours(frame):
                 continue
             if frame.f_code.co_name == "<module>":
                 body = frame
-            if inner is not None and (_internal(inner) or _own(inner)):
+            if inner is not None and (internal(inner) or ours(inner)):
                 links.append(self._link(frame))
                 body = None
-        if body is not None and any(_internal(frame) for frame in frames):
+        if body is not None and any(internal(frame) for frame in frames):
             links.append(self._link(body))
         if len(links) > _MOST_LINKS:
             links = links[: _MOST_LINKS // 2] + links[-_MOST_LINKS // 2 :]
@@ -287,7 +287,7 @@ class Picture:
     def at(self, thread: "Thread") -> "dict[str, Any] | None":
         """The innermost place outside the import system."""
         for frame in reversed(thread.frames):
-            if not _internal(frame) and not _own(frame):
+            if not internal(frame) and not ours(frame):
                 at = self._link(frame)
                 if frame.f_code.co_name != "<module>":
                     at["function"] = frame.f_code.co_qualname
@@ -332,23 +332,9 @@ def _frames(top: "FrameType | None") -> "list[FrameType]":
     return frames[::-1]
 
 
-def _internal(frame: "FrameType") -> bool:
-    namespace = frame.f_globals
-    return (
-        namespace is _compat.BOOTSTRAP_GLOBALS
-        or namespace is _compat.EXTERNAL_GLOBALS
-        or namespace.get("__name__") in _IMPORTLIB
-    )
-
-
-def _own(frame: "FrameType") -> bool:
-    name = frame.f_globals.get("__name__")
-    return type(name) is str and name.startswith("importtrace.")
-
-
 def _ours(thread: "Thread") -> bool:
     """A thread of ours, at its own work."""
-    return bool(thread.frames) and _own(thread.frames[0])
+    return bool(thread.frames) and ours(thread.frames[0])
 
 
 def _qualname(frame: "FrameType") -> str:

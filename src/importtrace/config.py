@@ -10,6 +10,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
 # Where a server's start-up is over: module whose load is followed -> our integration of it.
 READY_POINTS: dict[str, str] = {
@@ -137,9 +138,9 @@ def _path(value: object) -> str | None:
 
 
 def _ready_at(value: object) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
+    parts: Any = value.split(",") if isinstance(value, str) else value
     try:
-        points = tuple(str(part).strip() for part in parts)  # type: ignore[attr-defined]
+        points = tuple(str(part).strip() for part in parts)
     except TypeError:
         raise ValueError("must be a comma-separated list") from None
     points = tuple(point for point in points if point)
@@ -156,9 +157,9 @@ def _ready_at(value: object) -> tuple[str, ...]:
 
 
 def _redact(value: object) -> frozenset[str]:
-    parts = value.split(",") if isinstance(value, str) else value
+    parts: Any = value.split(",") if isinstance(value, str) else value
     try:
-        names = frozenset(str(part).strip() for part in parts) - {""}  # type: ignore[attr-defined]
+        names = frozenset(str(part).strip() for part in parts) - {""}
     except TypeError:
         raise ValueError("must be a comma-separated list") from None
     if names == {"all"}:
