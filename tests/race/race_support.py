@@ -1,6 +1,15 @@
 """Packages for the tests of the race engine, and how they are written to a folder."""
 
+import _frozen_importlib as bootstrap
 import textwrap
+
+# Told by the code that this interpreter runs, whatever its version says.
+PARENTS_FIRST = hasattr(bootstrap, "_resolve_parents")
+TRUE_HERE = {
+    "waits_for_parent": "_initializing" in bootstrap._find_and_load_unlocked.__code__.co_consts,
+    "loads_again": "_find_and_load" in bootstrap._find_and_load.__code__.co_names or PARENTS_FIRST,
+    "parents_first": PARENTS_FIRST,
+}
 
 CYCLE = {
     "ring/__init__.py": "from .left import Left\n",

@@ -173,6 +173,16 @@ def test_what_workers_do_to_each_other(tmp_path):
     }
 
 
+def test_workers_import_what_no_statement_can_name(tmp_path):
+    """A module whose name is no identifier works in the workers as it does in the search."""
+    folder = write(tmp_path, {"calm/__init__.py": "", "calm/my-part.py": ""})
+    done = reproduce(
+        "calm", "--entry", "calm.my-part", "--path", folder, "--workers", "2", "--strategy", "orders",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "no failure in 4 environments" in done.stdout
+
+
 def test_condition_that_cannot_be_had_is_said(tmp_path):
     """The others are run all the same."""
     folder = write(tmp_path, {"calm.py": ""})

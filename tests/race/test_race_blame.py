@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from race_support import write
+from race_support import TRUE_HERE, write
 
 from importtrace.race import Runner, Scenario, Schedule, explore
-from importtrace.race._control import later
+from importtrace.race._limits import later
 from importtrace.race.errors import InputError, TimeOver
 from importtrace.race.report import text
 
@@ -69,8 +69,9 @@ def test_half_built_module_is_explained_where_pythons_locks_lead_to_it(package):
         keep_going=True,
     )
     proofs = [one for one in report.proofs if one.own and one.result.outcome == "error"]
-    if not proofs:
+    if TRUE_HERE["waits_for_parent"] or TRUE_HERE["parents_first"]:
         pytest.skip("this release hands out no half-built module here")
+    assert proofs
     said = " ".join(text(report).split())
     assert "without any import being wrong" not in said
     assert "half-built" in said

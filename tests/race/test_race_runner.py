@@ -127,7 +127,7 @@ def test_output_of_the_target_is_not_ours(package):
     assert (done.stdout, done.stderr) == ("ok\n", "")
 
 
-def test_set_up_steps_are_taken_before_the_target(runner, package, monkeypatch):
+def test_set_up_steps_are_taken_before_the_target(runner, package):
     """Another environment, in the child alone; in order."""
     source = "import os\nassert os.environ.get('FLAVOUR') == 'salt', os.environ.get('FLAVOUR')\n"
     steps = (
@@ -195,7 +195,7 @@ def test_modules_are_listed_without_importing_them(runner, package):
 def test_interpreter_that_is_none_is_said_in_one_line(python):
     """What, which, why."""
     with Runner(python, workers=1) as runner, pytest.raises(InputError) as caught:
-        runner.version  # noqa: B018
+        runner.version  # noqa: B018  asking is the test
     assert python in str(caught.value)
     assert "\n" not in str(caught.value)
 

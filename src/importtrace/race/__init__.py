@@ -5,14 +5,14 @@
     report = race.explore("exceptions", path=["src"])           # what `importtrace reproduce` does
     result = race.run_schedule("v1:exceptions,exceptions.exceptions_agent:1@acquire/...", path=["src"])
 
-The layers, lowest first; each file's docstring says more:
+The layers, lowest first (those in the child use no standard library); each file's docstring says more:
 
     schedule, scenario, outcome   data: which thread goes on where; what is run; what came of it
-    _points, _control             in the child: where threads stop, and who goes on (no standard library)
+    _points, _control, _limits    in the child: where threads stop, who goes on, for how long
     _child, _warm                 in the child: run one job; the warm parent that forks a child per job
     runner                        `Runner.run(scenario, schedule) -> Result`: processes, limits, dead children
     modules, orders               what the target holds; each module first, each order of entries
-    steps, strategies/            what a run did; which schedule to try next
+    steps, groups, strategies/    what a run did; which entries and which schedule to try next
     search, shrink, proof         find, make short, replay and confirm
     replay*                       force the order of a trace (`importtrace replay`)
     conditions*                   the same search in other environments, as a matrix
@@ -72,3 +72,7 @@ def __getattr__(name: str) -> object:
     value = getattr(__import__(module, fromlist=[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

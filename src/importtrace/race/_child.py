@@ -32,7 +32,8 @@ def run(job: "dict[str, Any]", file: int, words: int) -> None:
     try:
         result = _modules(job) if job["task"] == "list" else _run(job, file, words)
     except BaseException as error:
-        result = {"trouble": _stacks.said(error)[0] + ": " + str(_stacks.said(error)[1])}
+        kind, message = _stacks.said(error)
+        result = {"trouble": f"{kind}: {message}"}
     if _posix.getpid() != process:
         _posix._exit(0)  # a process that the target forked: its result is nobody's
     result["seconds"] = monotonic() - begin
@@ -178,15 +179,8 @@ def _import(
     ends: "list[dict[str, Any]]",
     statement_number: int = 0,
 ) -> None:
-    module, name = entry
-    text = f"import {module}" if name is None else f"from {module} import {name}"
     try:
-        try:
-            statement = compile(text, f"<{text}>", "exec")
-        except SyntaxError:  # a name that is no identifier: only import_module can say it
-            text = f"__import__({module!r}, fromlist={[name or '*'][: name is not None]!r})"
-            statement = compile(text, f"<{text}>", "exec")
-        exec(statement, {"__name__": "__entry__", "__builtins__": __builtins__})
+        _steps.import_entry(*entry)
     except BaseException as error:
         kind, message = _stacks.said(error)
         end: dict[str, Any] = {

@@ -20,6 +20,7 @@ import sys
 from time import monotonic, sleep
 
 from importtrace.race import _tasks
+from importtrace.race._limits import later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ PATIENCE_S = 0.25  # asleep for so long, in something that may end by itself: ot
 HOLD_S = 1.0  # how long threads that could go on wait for one that runs without the token
 SETTLE_S = 0.03  # how long a thread that has just been woken may take to its next point
 MOST_STEPS = 50_000
-MOST_LIMITS = 2  # a run that still begins bodies is given so many times its limit
 
 
 class Thread:
@@ -389,21 +389,3 @@ class Control:
             _tasks.look(nid)[0] and _tasks.for_ever(nid)
             for nid in _tasks.others(_tasks.native_id())
         )
-
-
-def later(
-    begin: float, now: float, limit_s: float, got_on: float, held_back_s: float
-) -> tuple[float, bool]:
-    """(the time until which a run may go on, whether it is getting on); not after `now`: it is over.
-
-    What it could not do because others had the processors does not count; while bodies begin (`got_on`:
-    when the last one did) it is slow, not hung, and gets up to `MOST_LIMITS` times its limit.
-    """
-    held_back_s = min(held_back_s, 10 * limit_s)
-    spent = max(now - begin, 0.001)
-    stretch = spent / max(spent - held_back_s, spent / 10)
-    silence_s = limit_s / 2 * stretch
-    until = begin + held_back_s + limit_s
-    if got_on > begin:
-        until = max(until, min(got_on + silence_s, until + (MOST_LIMITS - 1) * limit_s))
-    return until, got_on > begin and now - got_on < silence_s

@@ -12,6 +12,7 @@ a line                 `sys.monitoring` of that code alone where there is one, e
 a thread starts        `_thread.start_new_thread`, so that threads are numbered as they start
 """
 
+import _imp
 import _thread
 import sys
 
@@ -64,7 +65,7 @@ def _place_locks(control: Control) -> None:
                 thread = by_ident.get(get_ident())
                 if thread is None or thread.inside or thread.state == "outside":
                     break
-                if _import_lock_held():
+                if _imp.lock_held():
                     break  # really waits, as a finder would that imports
                 with blocked(get_ident(), self):
                     if self.has_deadlock():
@@ -93,12 +94,6 @@ def _place_locks(control: Control) -> None:
 
 def _any(value: "Any") -> "Any":
     return value
-
-
-def _import_lock_held() -> bool:
-    import _imp
-
-    return _imp.lock_held()
 
 
 def _place_bodies(control: Control, follow: "Any") -> None:

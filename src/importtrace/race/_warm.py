@@ -5,7 +5,7 @@ out on another: the child's pid when it begins, its wait status when it has ende
 without a fork (`once`), which is the confirmation that the fork had no part in a failure.
 """
 
-import _signal  # type: ignore[import-not-found]
+import _signal  # type: ignore[import-not-found]  # typeshed has only `signal`
 import marshal
 import sys
 

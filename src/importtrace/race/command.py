@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from importtrace.race import conditions_command, report_json
 from importtrace.race import report as reports
+from importtrace.race.arguments import seconds, whole_number
 from importtrace.race.elsewhere import compare
 from importtrace.race.errors import InputError
 from importtrace.race.findings import BOUND, Report
@@ -20,6 +20,9 @@ from importtrace.race.scenario import Scenario
 from importtrace.race.schedule import Schedule
 from importtrace.race.search import SEARCH_S, explore, known_modules
 from importtrace.reports.terminal import colour_wanted
+
+if TYPE_CHECKING:
+    import argparse
 
 COMPARE_LIMIT_S = 5.0
 STRATEGIES = ("auto", "orders", "directed", "exhaustive", "random")
@@ -39,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what a thread imports (repeatable); MODULE:NAME is 'from MODULE import NAME'",
     )
     parser.add_argument(
-        "--threads", type=_number(1, 8), default=2, metavar="N", help="at once (default 2)"
+        "--threads", type=whole_number(1, 8), default=2, metavar="N", help="at once (default 2)"
     )
     parser.add_argument(
         "--python",
@@ -52,17 +55,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--time-limit",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help=f"for all of it, proofs too; without, orders are not limited and threads get {SEARCH_S:g} s",
     )
     parser.add_argument(
-        "--run-limit", type=_seconds, metavar="S", help="a run that takes longer hangs (default 10)"
+        "--run-limit", type=seconds, metavar="S", help="a run that takes longer hangs (default 10)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the random schedules")
     parser.add_argument(
         "--switches",
-        type=_number(0, 6),
+        type=whole_number(0, 6),
         default=BOUND,
         metavar="N",
         help=f"run all schedules with up to so many switches (default {BOUND})",
@@ -84,29 +87,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="a JSON object on stdout")
     conditions_command.add_arguments(parser)
-
-
-def _number(least: int, most: int) -> Any:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
-        return value
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return value
 
 
 def main(given: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import re
 import selectors
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -328,8 +329,6 @@ def _message(result: Result) -> str:
 
 def _at_once(python: str | None, scenario: Scenario, count: int) -> list[Result]:
     """New interpreters, all started before the first of them imports."""
-    import sys
-
     job = Job(scenario)
     workers = [Worker(python or sys.executable, once=True) for _ in range(count)]
     results = []

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from importtrace.race import conditions_report as reports
+from importtrace.race.arguments import whole_number
 from importtrace.race.conditions import explore_conditions
 from importtrace.race.conditions_matrix import STEPS, Condition
 from importtrace.race.errors import InputError
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MS[:JITTER]",
         help="each search in a folder and each file read takes so much longer",
     )
-    group.add_argument("--cpu", type=_count, metavar="N", help="only so many CPUs")
+    group.add_argument("--cpu", type=whole_number(1, 64), metavar="N", help="only so many CPUs")
     group.add_argument(
         "--memory", type=_size, metavar="SIZE", help="address space: 512M, 2G (MiB without a unit)"
     )
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--workers",
-        type=_count,
+        type=whole_number(1, 64),
         metavar="N",
         help="so many processes at once: forked, forked after a preload, and started anew",
     )
@@ -79,16 +80,6 @@ def _latency(text: str) -> tuple[float, float]:
     if not (0 <= found[0] <= 10_000 and 0 <= found[1] <= 10_000 and sum(found) > 0):
         raise argparse.ArgumentTypeError("must be more than 0 and at most 10000 milliseconds")
     return found
-
-
-def _count(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
-    if not 1 <= value <= 64:
-        raise argparse.ArgumentTypeError("must be from 1 to 64")
-    return value
 
 
 def _size(text: str) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from importtrace.race.report import _SAID, _cause
-from importtrace.reports.terminal import BOLD, RED, WIDTH, YELLOW, Paint, fit, plain, wrapped
+from importtrace.race.report import _SAID, _cause, wrapped
+from importtrace.reports.terminal import BOLD, RED, WIDTH, YELLOW, Paint, fit, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,7 @@ import sys
 from time import sleep
 
 from importtrace import _compat
+from importtrace.race import _steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,8 +196,7 @@ def workers(count: int, preload: bool, entries: "list[tuple[str, str | None]]") 
 
 def _import(entries: "list[tuple[str, str | None]]") -> None:
     for module, name in entries:
-        text = f"import {module}" if name is None else f"from {module} import {name}"
-        exec(compile(text, f"<{text}>", "exec"), {"__name__": "__entry__"})
+        _steps.import_entry(module, name)
 
 
 class Free:

@@ -26,7 +26,7 @@ def verdict(said: str, stuck: list[dict[str, Any]]) -> str:
     return DEADLOCK if stuck and waits and idle else TIMEOUT
 
 
-def doing(thread: dict[str, Any], all_of: dict[int, dict[str, Any]]) -> str:
+def doing(thread: dict[str, Any]) -> str:
     """What it was at, in words."""
     at = _place(thread)
     if thread.get("for"):
@@ -81,8 +81,7 @@ def _place(thread: dict[str, Any]) -> str:
 
 
 def message(outcome: str, stuck: list[dict[str, Any]]) -> str:
-    by_number = {thread["thread"]: thread for thread in stuck}
-    text = "; ".join(f"{_name(thread)} {doing(thread, by_number)}" for thread in stuck)
+    text = "; ".join(f"{_name(thread)} {doing(thread)}" for thread in stuck)
     return text or ("nothing can go on" if outcome == DEADLOCK else "had not ended")
 
 

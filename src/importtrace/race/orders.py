@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
-MOST_PERMUTED = (
-    5  # entries of which every order is run; of more, those that put each one first and last
-)
+# Entries of which every order is run; of more, those that put each one first and last.
+MOST_PERMUTED = 5
 MOST_EXPLAINED = 200
 LOOK_S = 2.0  # for a second look at what hung, with its threads under control
 MOST_LOOKED_AT = 20
@@ -73,9 +71,8 @@ class Orders:
         self.rows: list[Order] = []
         self.wants = Wants()
         self.fine: dict[str, float] = {}  # module -> seconds its import took
-        self.files: dict[
-            str, str
-        ] = {}  # of all modules that were loaded, but for the standard library
+        # of all modules that were loaded, but for the standard library
+        self.files: dict[str, str] = {}
         self._loaded_by: dict[str, str] = {}
         self._jobs: list[tuple[Entry, ...]] = []
         self._named: set[str] = set()
@@ -106,11 +103,11 @@ class Orders:
         jobs = (Job(self._scenario.with_(entries=order), steps=True, key=order) for order in orders)
         for job, result in self._runner.run_many(jobs):
             self.done += 1
-            self._seen(job.key, result, self._named)
+            self._seen(job.key, result)
             if tick():
                 raise TimeOver
 
-    def _seen(self, order: tuple[Entry, ...], result: Result, named: set[str]) -> None:
+    def _seen(self, order: tuple[Entry, ...], result: Result) -> None:
         texts = tuple(str(entry) for entry in order)
         missing = _missing(result, self._tops)
         for module in result.loaded:
@@ -138,7 +135,7 @@ class Orders:
                 cause=result.cause,
                 place=place,
                 missing=missing,
-                named=len(texts) > 1 or texts[0] in named,
+                named=len(texts) > 1 or texts[0] in self._named,
                 signature=result.signature,
             )
         )
@@ -222,13 +219,7 @@ class Orders:
             return ()
         order = tuple(Entry.parse(name) for name in (*others, row.entries[0]))
         result = self._runner.run(self._scenario.with_(entries=order))
-        return (
-            tuple(others[:1])
-            if result.ok and len(others) == 1
-            else tuple(others)
-            if result.ok
-            else ()
-        )
+        return tuple(others) if result.ok else ()
 
 
 def permuted(entries: Sequence[Entry]) -> list[tuple[Entry, ...]]:
@@ -236,11 +227,6 @@ def permuted(entries: Sequence[Entry]) -> list[tuple[Entry, ...]]:
         return list(itertools.permutations(entries))
     turned = [tuple(entries[n:]) + tuple(entries[:n]) for n in range(len(entries))]
     return turned + [order[::-1] for order in turned]
-
-
-def orders_of(count: int) -> int:
-    """How many orders `permuted` gives."""
-    return math.factorial(count) if count <= MOST_PERMUTED else 2 * count
 
 
 def _missing(result: Result, tops: Sequence[str]) -> str | None:

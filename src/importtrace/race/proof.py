@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from importtrace.race.errors import TimeOver
-from importtrace.race.outcome import DEADLOCK, EXIT, TIMEOUT, Result
+from importtrace.race.outcome import TIMEOUT, Result
 from importtrace.race.runner import Job, Runner
 from importtrace.race.scenario import Scenario
 from importtrace.race.schedule import Schedule
@@ -92,7 +92,3 @@ def run_schedule(
     )
     with Runner(python, workers=1) as runner:
         return runner.run(scenario, schedule, explain=True)
-
-
-# A process that ended or hangs says nothing more: which way it went is all there is to compare.
-SILENT = (DEADLOCK, TIMEOUT, EXIT)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from importtrace import spool, tracefile
 from importtrace.errors import TraceFileError
 from importtrace.race import replay_report as reports
-from importtrace.race.command import _number, _seconds
+from importtrace.race.arguments import seconds, whole_number
 from importtrace.race.errors import InputError
 from importtrace.race.progress import Progress
 from importtrace.race.replay import RUN_LIMIT_S, TIMES, replay
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a trace file, a spool file, a schedule file or the line of a schedule",
     )
     parser.add_argument(
-        "--times", type=_number(1, 10_000), default=TIMES, metavar="N", help="default 20"
+        "--times", type=whole_number(1, 10_000), default=TIMES, metavar="N", help="default 20"
     )
     parser.add_argument(
         "--path", action="append", default=[], metavar="DIR", help="look for modules here first"
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", metavar="EXE", help="replay on this interpreter")
     parser.add_argument(
         "--run-limit",
-        type=_seconds,
+        type=seconds,
         default=RUN_LIMIT_S,
         metavar="S",
         help=f"a run that takes longer hangs (default {RUN_LIMIT_S:g})",

@@ -16,6 +16,8 @@ when it was handed out; its builder goes on until they are there.
 
 import sys
 
+from importtrace.race import _steps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -196,7 +198,7 @@ class Recorded:
         if index is None:
             if hard:
                 self._say(number, "the thread has not started")
-            self._events[number] = (*self._events[number][:3], False, *self._events[number][4:])
+            self._soften(number)
             return
         thread = control.threads[index - 1]
         lock = thread.waiting
@@ -207,8 +209,12 @@ class Recorded:
             if lock is not None:
                 why = f"the thread has to wait for {lock.name} here"
             self._say(number, why)
-        # once is enough
-        self._events[number] = (*self._events[number][:3], False, *self._events[number][4:])
+        self._soften(number)
+
+    def _soften(self, number: int) -> None:
+        """It has been said; once is enough."""
+        event = self._events[number]
+        self._events[number] = (*event[:3], False, *event[4:])
 
 
 def _told(said: str, module: str) -> str:
@@ -228,8 +234,7 @@ def make(events: "list[tuple[Any, ...]]", entries: int) -> Recorded:
 def import_first(entries: "list[tuple[str, str | None]]") -> None:
     """A set-up step: what was over before the threads met, in its order. What fails had failed, too."""
     for module, name in entries:
-        text = f"import {module}" if name is None else f"from {module} import {name}"
         try:
-            exec(compile(text, f"<{text}>", "exec"), {"__name__": "__entry__"})
+            _steps.import_entry(module, name)
         except (Exception, SystemExit):
             pass

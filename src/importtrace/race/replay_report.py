@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from importtrace.race.replay import NOT_RECORDED
 from importtrace.race.replay_plan import SEPARATOR
-from importtrace.race.report import _cause
-from importtrace.reports.terminal import BOLD, DIM, RED, Paint, plain, wrapped
+from importtrace.race.report import _cause, told, wrapped
+from importtrace.reports.terminal import BOLD, DIM, RED, Paint, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +77,8 @@ def _lines(found: Replayed, name: str, paint: Paint) -> Iterator[str]:
     if found.schedule is not None:
         yield ""
         yield "the same in one line, for a test or another machine:"
-        folders = "".join(f"--path {_quoted(folder)} " for folder in found.path)
-        yield f"  importtrace replay {folders}{_quoted(str(found.schedule))}"
+        folders = "".join(f"--path {shlex.quote(folder)} " for folder in found.path)
+        yield f"  importtrace replay {folders}{shlex.quote(str(found.schedule))}"
     yield ""
     yield from wrapped(f"Not recorded, so taken from here: {'; '.join(NOT_RECORDED)}.", "", lines=4)
     if found.path:
@@ -115,12 +116,6 @@ def _names(statements: Any) -> str:
     shown = "; ".join(found[:MOST_STATEMENTS])
     more = len(found) - MOST_STATEMENTS
     return f"{shown}; and {more} more" if more > 0 else shown
-
-
-def _quoted(value: str) -> str:
-    import shlex
-
-    return shlex.quote(value)
 
 
 def data(found: Replayed, name: str) -> dict[str, Any]:
@@ -187,8 +182,6 @@ def schedule_data(
 def schedule_text(
     schedule: Schedule, python: str, result: Result, times: int, of: int, *, colour: bool = False
 ) -> str:
-    from importtrace.race.report import told
-
     paint = Paint(colour)
     if times:
         head = f"Python {python}: fails, {times}/{of}"

@@ -134,8 +134,9 @@ class Runner:
         self.runs += 1
         return result(job, ended)
 
-    def run_many(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
-        """As they end. `jobs` is read as workers become free, so it may depend on what has come.
+    def run_many(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
+        """As they end. `jobs` is read as workers become free, so it may depend on what has come; a None
+        in it: nothing until the next result.
 
         Raises TimeOver; the results that have come by then have been given.
         """
@@ -166,7 +167,7 @@ class Runner:
                         ended = worker.poll(worker in ready)
                         if ended is None:
                             continue
-                        selector.unregister(worker) if worker.fileno() >= 0 else None
+                        selector.unregister(worker)
                         job = at_work.pop(worker)
                         if _unsaid(ended) and not job.mark:
                             again.append(
@@ -282,7 +283,7 @@ def result(job: Job, ended: Ended) -> Result:
     for number, entry in enumerate(entries, start=1):
         end = ends.get(number)
         if end is None:
-            doing = hangs.doing(stopped[number], stopped) if number in stopped else None
+            doing = hangs.doing(stopped[number]) if number in stopped else None
             threads.append(ThreadOutcome(number, str(entry), "stopped", doing=doing))
             continue
         threads.append(

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from importtrace.race import steps
 from importtrace.race.errors import InputError, TimeOver
-from importtrace.race.findings import BOUND, Options
-from importtrace.race.findings import Report as Report
+from importtrace.race.findings import BOUND, Options, Report
+from importtrace.race.groups import groups
 from importtrace.race.modules import Sources
 from importtrace.race.orders import Orders
 from importtrace.race.outcome import DEADLOCK, TIMEOUT
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 LEAST_LIMIT_S = 3.0  # of one run, however fast its imports are: the machine may be busy
 SEARCH_S = 30.0  # for interleavings, where no limit was given
 MOST_FINDINGS = 3
-FEW_MODULES = 8  # of a package this small, all pairs of modules are tried
 MOST_GROUPS = 2_000  # of entries: beyond that, the likeliest are taken
 _ACTIVE = 4
 
@@ -73,20 +72,20 @@ def explore(
     if run_limit_s is None:
         run_limit_s = 10.0 if time_limit_s is None else max(0.5, min(10.0, time_limit_s / 4))
     options = Options(
-        tuple(Entry.parse(text) for text in entries),
-        threads,
-        tuple(path),
-        python,
-        time_limit_s,
-        run_limit_s,
-        seed,
-        lines,
-        bound,
-        strategy,
-        keep_going,
-        tuple(set_up),
-        exact,
-        orders_of_entries_only,
+        entries=tuple(Entry.parse(text) for text in entries),
+        threads=threads,
+        path=tuple(path),
+        python=python,
+        time_limit_s=time_limit_s,
+        run_limit_s=run_limit_s,
+        seed=seed,
+        lines=lines,
+        bound=bound,
+        strategy=strategy,
+        keep_going=keep_going,
+        set_up=tuple(set_up),
+        exact_limit=exact,
+        entries_only=orders_of_entries_only,
     )
     with Runner(python) as runner:
         return Search(runner, target, options, progress or _silent).run()
@@ -216,41 +215,8 @@ class Search:
         )
 
     def _groups(self) -> Iterator[tuple[Entry, ...]]:
-        """The entries to run at once, the likeliest first."""
-        count = self._options.threads
-        given = self._options.entries
-        if given:
-            groups = (
-                itertools.combinations(given, count)
-                if len(given) >= count
-                else itertools.combinations_with_replacement(given, count)
-            )
-            yield from groups
-            return
         fine = [name for name in self._modules if name in self._orders.fine]
-        if not fine:
-            return
-        top = fine[0]
-        seen = set()
-        if count == 2:
-            for ring in self._orders.wants.rings(2):
-                group = tuple(one.entry for one in ring)
-                if group not in seen:
-                    seen.add(group)
-                    yield group
-            pairs: Iterable[tuple[str, ...]] = ((top, name) for name in fine)
-            if len(fine) <= FEW_MODULES:
-                pairs = itertools.combinations_with_replacement(fine, 2)
-            for pair in pairs:
-                group = tuple(map(Entry, pair))
-                if group not in seen and group[::-1] not in seen:
-                    seen.add(group)
-                    yield group
-            return
-        for names in itertools.combinations(fine[: 4 * FEW_MODULES], count):
-            yield tuple(map(Entry, names))
-        if len(fine) < count:
-            yield tuple(map(Entry, itertools.islice(itertools.cycle(fine), count)))
+        return groups(self._options.entries, fine, self._orders.wants, self._options.threads)
 
     def _run_directed(self) -> None:
         directed = Directed(
@@ -332,7 +298,7 @@ class Search:
                         return
                     yield None  # what comes next depends on a result that is not there yet
 
-        runs = self._runner.run_many(feed())  # type: ignore[arg-type]
+        runs = self._runner.run_many(feed())
         for count, (job, result) in enumerate(runs, start=1):
             strategy = job.key
             out[id(strategy)] -= 1

@@ -95,5 +95,6 @@ def test_{name}():
 
 
 def _docstring(text: str) -> str:
-    text = " ".join(text.split()).replace("\\", "\\\\").replace('"""', "'''")
-    return (text[:600] + " ").replace('" ', '". ').rstrip() if text.endswith('"') else text[:600]
+    # Cut before anything is escaped: half an escape, or a quote at the end, would close it too late.
+    text = " ".join(text.split())[:600].replace("\\", "\\\\").replace('"""', "'''")
+    return f"{text}." if text.endswith('"') else text

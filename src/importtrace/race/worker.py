@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from importtrace.race._control import MOST_LIMITS, later
+from importtrace.race._limits import MOST_LIMITS, later
 from importtrace.race.errors import InputError
 
-END = b"\nimporttrace:end\n"
+END = b"\nimporttrace:end\n"  # as `_child` writes it, which loads on POSIX only
 GRACE_S = 2.0  # a child with threads notices its limit itself, and says what it was at
 _LAST_WORDS_S = 0.2  # between the signal that makes it write its stacks and SIGKILL
 _START_S = 30.0
@@ -84,6 +85,7 @@ class Worker:
         """Raises InputError where the interpreter cannot be used."""
         if self._process is not None:
             return
+        # Open for as long as the interpreter runs: `_close_files`.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115
         self._crashes = tempfile.TemporaryFile()  # noqa: SIM115
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
@@ -128,13 +130,11 @@ class Worker:
         self.version = ready[1]
 
     def _wait_ready(self) -> tuple[str, str] | None:
-        import select
-
         deadline = time.monotonic() + _START_S
         while True:
-            record = self._record()
+            record: tuple[str, str] | None = self._record()
             if record is not None:
-                return record  # type: ignore[no-any-return]
+                return record
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._replies], [], [], left)[0]:
                 return None

@@ -5,7 +5,6 @@ A sample runs always; the rest is marked `integration`, for its time: no failure
 
 from __future__ import annotations
 
-import _frozen_importlib as bootstrap
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from race_support import TRUE_HERE
 
 from importtrace import race
 
@@ -24,14 +24,6 @@ TABLE: dict[str, dict[str, Any]] = tomllib.loads(
     (CLASSICS / "classics.toml").read_text(encoding="utf-8")
 )
 OUTCOMES = {"ok", "import_error", "error", "deadlock", "timeout", "exit"}
-
-# Told by the code that this interpreter runs, whatever its version says.
-PARENTS_FIRST = hasattr(bootstrap, "_resolve_parents")
-TRUE_HERE = {
-    "waits_for_parent": "_initializing" in bootstrap._find_and_load_unlocked.__code__.co_consts,
-    "loads_again": "_find_and_load" in bootstrap._find_and_load.__code__.co_names or PARENTS_FIRST,
-    "parents_first": PARENTS_FIRST,
-}
 
 SLOW = pytest.mark.integration
 QUICK_BUGGY = {

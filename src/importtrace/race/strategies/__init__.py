@@ -13,12 +13,11 @@ class Strategy(Protocol):
     """Asked for jobs until it has none, told of each result; several jobs may be out at once.
 
     `name` is for people. `pruned` counts schedules that it did not run because they cannot differ from one
-    that it ran, `beyond` those that need more switches than its bound.
+    that it ran.
     """
 
     name: str
     pruned: int
-    beyond: int
 
     def next(self) -> Job | None:
         """None: nothing now. The search ends when nothing is out and it still says None."""

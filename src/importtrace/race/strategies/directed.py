@@ -107,7 +107,6 @@ class Directed:
 
     name = "directed"
     pruned = 0
-    beyond = 0
 
     def __init__(
         self,

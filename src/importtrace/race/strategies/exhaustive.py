@@ -71,10 +71,9 @@ class Exhaustive:
         self._left = most
         self._queue: list[tuple[int, int, tuple[Switch, ...]]] = [(0, 0, ())]
         self._serial = 0
-        self._visited: set[Any] = set()
+        self._visited: dict[Any, int] = {}  # what was begun -> the fewest switches that led there
         self._asked: set[tuple[Switch, ...]] = {()}
         self.pruned = 0
-        self.beyond = 0
         self._partial = False  # a run said too little to know what else there is
         self.out = 0
 
@@ -272,13 +271,13 @@ class Exhaustive:
             if thread == step[4]:
                 continue
             key = (run.states[at], step[0], thread)
-            if key in self._visited:
+            cost = run.costs[at] + preempts(step, thread)
+            if self._visited.get(key, cost + 1) <= cost:
                 self.pruned += 1
                 continue
-            self._visited.add(key)
-            cost = run.costs[at] + preempts(step, thread)
+            # Reached with fewer switches it leaves more for what follows: no repeat.
+            self._visited[key] = cost
             if cost > self._most_switches:
-                self.beyond += 1
                 continue
             if len(self._queue) > MOST_WAITING:
                 self._partial = True

@@ -23,7 +23,6 @@ DEPTH = 3
 class Pct:
     name = "random"
     pruned = 0
-    beyond = 0
 
     def __init__(self, scenario: Scenario, seed: int, points: int, runs: int) -> None:
         self._scenario = scenario
