@@ -160,6 +160,7 @@ class Spool:
     def _segment(self) -> int:
         """The offset of a fresh segment; 0 if there is none."""
         if self._wanted and not self._closed:
+            # as threading.Condition asks; typeshed does not know it
             if self._opening._is_owned():  # type: ignore[attr-defined]
                 return 0  # we are a signal handler of the thread that is creating the file
             with self._opening:
@@ -294,7 +295,7 @@ class Spool:
             message = None
         first = caught.loads[0] if caught is not None and caught.loads else load
         self.write(
-            f"x{_key(load)} {_key(first)} {0 if message is None else 1}\x1f"
+            f"x{_key(load)} {_key(first)} {0 if message is None else layout.HAS_MESSAGE}\x1f"
             f"{self._strings(kind, message)}",
             True,
         )

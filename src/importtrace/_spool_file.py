@@ -13,8 +13,8 @@ from importtrace._spool_text import to_json
 
 try:
     import fcntl
-except ImportError:
-    fcntl = None  # type: ignore[assignment]
+except ImportError:  # Windows, or built without it: `_lock` does without, too
+    fcntl = None  # type: ignore[assignment]  # to mypy, the name is the module's
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

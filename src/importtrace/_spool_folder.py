@@ -92,8 +92,8 @@ def names(folder: "int | str") -> list[str]:
     return [name for _, _, name in found]
 
 
-def rotate(folder: int, most_files: int, most_bytes: int, now_s: float) -> int:
-    """Remove the oldest files over either bound, never one of a process that lives; how many went."""
+def rotate(folder: int, most_files: int, most_bytes: int, now_s: float) -> None:
+    """Remove the oldest files over either bound, never one of a process that lives."""
     files = names(folder)
     sizes = {}
     for name in files:
@@ -101,7 +101,7 @@ def rotate(folder: int, most_files: int, most_bytes: int, now_s: float) -> int:
             sizes[name] = _posix.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512
         except OSError:
             sizes[name] = 0
-    count, total, removed = len(files), sum(sizes.values()), 0
+    count, total = len(files), sum(sizes.values())
     for name in files:
         if count <= most_files and total <= most_bytes:
             break
@@ -115,8 +115,6 @@ def rotate(folder: int, most_files: int, most_bytes: int, now_s: float) -> int:
             continue
         count -= 1
         total -= sizes[name]
-        removed += 1
-    return removed
 
 
 def _may_go(folder: int, name: str, now_s: float) -> bool:

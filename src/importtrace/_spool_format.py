@@ -54,10 +54,10 @@ MOST_FACTS = PAGE - AT_FACTS - 4
 
 # Flags of loads.
 IMPLIED, FROM_LIST, ADOPTED, RELOAD, COMPILED, FAILED, VOID = 1, 2, 4, 8, 16, 32, 64
-# Set by readers: its body was about to run; its parent's body asked for it.
-ENTERED, INSIDE = 128, 256
-# Flags of failures.
-HAS_MESSAGE, UNCAUGHT = 1, 2
+# Set by readers: its parent's body asked for it.
+INSIDE = 256
+# Of failures.
+HAS_MESSAGE = 1
 # `deadlock` of a request.
 DEADLOCKS = (None, "accepted", "raised")
 

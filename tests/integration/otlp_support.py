@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
+from exporters_support import MAIN, MS, START
+from ship_support import python
+
 from importtrace import tracefile
-from importtrace.records import ImportRecord, ThreadRef, Trace
+from importtrace.records import ImportRecord, Trace
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
-
-START = 1_700_000_000_000_000_000
-MS = 1_000_000
-MAIN = ThreadRef(id=101, name="MainThread", serial=0)
 
 READY = """
 exporters.deliver(trace, config, at_exit=False)
@@ -50,7 +47,7 @@ def record(kind: str, id: int, module: str, **values: Any) -> ImportRecord:
     """A record of one millisecond, ``id`` milliseconds after the start."""
     base: dict[str, Any] = {"outcome": "ok", "thread": MAIN, "start_ns": id * MS}
     base |= {"duration_ns": MS, "self_ns": MS}
-    return ImportRecord(kind=kind, id=id, module=module, **(base | values))  # type: ignore[arg-type]
+    return ImportRecord(id=id, module=module, **({"kind": kind} | base | values))
 
 
 def start(
@@ -59,21 +56,5 @@ def start(
     """A process that runs ``code`` with ``trace`` and ``config``; its environment is only ours."""
     given = folder / "given.jsonl"
     tracefile.write(trace, str(given))
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
-    return subprocess.Popen(
-        [sys.executable, "-B", "-c", prelude + code, str(given)],
-        cwd=folder,
-        env=keep | {"IMPORTTRACE_LOG": "off"} | environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str], timeout_s: float = 60) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr."""
-    try:
-        out, err = process.communicate(timeout=timeout_s)
-    finally:
-        process.kill()
-    return process.returncode, out, err
+    environ = {"IMPORTTRACE_LOG": "off"} | environ
+    return python("-B", "-c", prelude + code, given, environ=environ, cwd=folder)

@@ -20,14 +20,13 @@ import time
 import urllib.request
 import venv
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from http_support import Handler, Listener
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
 
 PACKAGE = "ddapm-test-agent>=1.30"
@@ -217,7 +216,7 @@ def _hex(text: str) -> str:
     return base64.b64decode(text).hex()
 
 
-class Front:
+class Front(Listener):
     """Stands before a receiver, on HTTP, and misbehaves: ``rule(number)`` says how for each request.
 
     None: passes it on. A number: passes it on, and answers that many seconds later. A status and
@@ -228,20 +227,17 @@ class Front:
         self.rule = rule
         self.requests = 0
         self.refused = 0
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._server: ThreadingHTTPServer | None = None
         front, lock = self, threading.Lock()
 
-        class Handler(BaseHTTPRequestHandler):
+        class Passing(Handler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.body()
                 with lock:
                     front.requests += 1
                     order = front.rule(front.requests)
                 if isinstance(order, tuple):
                     front.refused += 1
-                    self._answer(order[0], order[1], b"")
+                    self.answer(order[0], order[1], b"")
                     return
                 names = ("Content-Type", "Content-Encoding")
                 headers = {name: self.headers[name] for name in names if self.headers[name]}
@@ -250,34 +246,10 @@ class Front:
                     content = answer.read()
                 time.sleep(order or 0)  # a slow collector is what is meant
                 with contextlib.suppress(OSError):  # who asked may have been killed
-                    self._answer(200, {}, content)
+                    self.answer(200, {}, content)
 
-            def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._handler = Handler
-
-    def start(self, tls: ssl.SSLContext | None = None) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler)
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def stop(self) -> None:
-        """Refuses connections from now on."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        super().__init__(Passing, _free_port())  # named before it listens
+        self.url = f"http://127.0.0.1:{self.port}"
 
 
 @pytest.fixture

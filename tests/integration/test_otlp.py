@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from otlp_support import ENDING, EXIT, MS, READY, START, ThreadRef, finish, make, record, start
+from exporters_support import MS, OTHER, START
+from otlp_support import ENDING, EXIT, READY, make, record, start
+from ship_support import end
 
 from importtrace.records import Importer
 
 pytest_plugins = ["receivers"]
 pytestmark = pytest.mark.integration
 
-OTHER = ThreadRef(id=202, name="warm-up", serial=1)
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CAUSE = {
     "kind": "thread_race",
@@ -82,7 +83,7 @@ def _environ(agent, protocol):
 def test_what_was_recorded_is_what_arrives(agent, tmp_path, protocol, code):
     """Parents, links, times, status, attributes, events and resource, over both protocols."""
     process = start(tmp_path, TRACE, code, TRACEPARENT=TRACEPARENT, **_environ(agent, protocol))
-    assert finish(process) == (0, "ready\n" if code is READY else "", "")
+    assert end(process) == (0, "ready\n" if code is READY else "", "")
 
     spans = {span.name: span for span in agent.spans()}
     assert len(agent.spans()) == len(spans) == 7
@@ -137,7 +138,7 @@ def test_twenty_thousand_imports_all_arrive(agent, tmp_path, protocol):
         OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
         **_environ(agent, protocol),
     )
-    assert finish(process) == (0, "ready\n", "")
+    assert end(process) == (0, "ready\n", "")
     spans = agent.spans()
     assert len(spans) == 20_001
     assert {span.name for span in spans} == {"python.startup"} | {
@@ -163,7 +164,7 @@ def test_a_budget_bounds_what_is_sent(agent, tmp_path):
         IMPORTTRACE_MAX_SPANS="10",
         **_environ(agent, "http/protobuf"),
     )
-    assert finish(process) == (0, "", "")
+    assert end(process) == (0, "", "")
     spans = {span.name: span for span in agent.spans()}
     assert len(spans) == 10
     assert spans["import m1"].attributes["python.import.folded.count"] == 491
@@ -183,7 +184,7 @@ if children[0]:
     assert os.waitpid(children[0], 0)[1] == 0
 """
     process = start(tmp_path, TRACE, code, **_environ(agent, "http/protobuf"))
-    assert finish(process) == (0, "", "")
+    assert end(process) == (0, "", "")
     roots = [span for span in agent.spans() if span.name == "python.startup"]
     assert sorted(span.resource["process.pid"] for span in roots) == [4711, 4712]
 
@@ -205,7 +206,7 @@ exporters.deliver(trace, config, at_exit=True)
     records = [record("load", id, f"m{id}") for id in range(1, 4001)]
     environ = _environ(agent, "http/protobuf") | {"IMPORTTRACE_MAX_SPANS": "9999"}
     process = start(tmp_path, make(*records, ready_ns=1), code, **environ)
-    assert finish(process) == (0, "", "")
+    assert end(process) == (0, "", "")
     spans = agent.spans()
     assert len(spans) == 4001
     assert {span.resource["service.name"] for span in spans} == {"theirs"}
@@ -227,7 +228,7 @@ importtrace.mark_ready()
 def test_a_real_start_up(agent, tmp_path):
     """A program that installs, imports and is ready: its modules under their importers."""
     environ = _environ(agent, "http/protobuf")
-    assert finish(start(tmp_path, TRACE, REAL, prelude="", **environ)) == (0, "", "")
+    assert end(start(tmp_path, TRACE, REAL, prelude="", **environ)) == (0, "", "")
     spans = {span.name: span for span in agent.spans()}
     root, minidom = spans["python.startup"], spans["import xml.dom.minidom"]
     assert spans["import xml.dom.domreg"].parent == spans["import xml.dom"].id

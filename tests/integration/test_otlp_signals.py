@@ -9,7 +9,9 @@ import subprocess
 import sys
 
 import pytest
-from otlp_support import EXIT, MS, READY, finish, make, record, start
+from exporters_support import MS
+from otlp_support import EXIT, READY, make, record, start
+from ship_support import end
 
 pytest_plugins = ["receivers"]
 pytestmark = pytest.mark.integration
@@ -55,7 +57,7 @@ def _environ(agent, protocol="http/protobuf", **more):
 def test_metrics_where_they_are_configured(agent, tmp_path, protocol, code):
     """Names, units, buckets that suit seconds, and the numbers of the trace."""
     environ = _environ(agent, protocol, OTEL_METRICS_EXPORTER="otlp")
-    assert finish(start(tmp_path, TRACE, code, **environ))[2] == ""
+    assert end(start(tmp_path, TRACE, code, **environ))[2] == ""
     metrics = agent.metrics()
     (point,) = metrics["python.startup.duration"]["histogram"]["data_points"]
     assert metrics["python.startup.duration"]["unit"] == "s"
@@ -80,7 +82,7 @@ def _sum(metric):
 
 def test_metrics_are_not_sent_where_only_an_endpoint_is(agent, tmp_path):
     """Behind it may be a Jaeger, which would answer 404 at each start."""
-    assert finish(start(tmp_path, TRACE, EXIT, **_environ(agent)))[2] == ""
+    assert end(start(tmp_path, TRACE, EXIT, **_environ(agent)))[2] == ""
     assert agent.metrics() == {}
     assert len(agent.spans()) == 7
 
@@ -88,7 +90,7 @@ def test_metrics_are_not_sent_where_only_an_endpoint_is(agent, tmp_path):
 def test_metrics_without_spans(agent, tmp_path):
     """Traces are switched off by name, metrics on."""
     environ = _environ(agent, OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="otlp")
-    assert finish(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
+    assert end(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
     assert "python.startup.duration" in agent.metrics()
     assert agent.spans() == []
 
@@ -101,7 +103,7 @@ def test_metrics_without_spans(agent, tmp_path):
 def test_exceptions_as_the_opt_in_says(agent, tmp_path, opt_in, events, logs, protocol):
     """The semantic conventions' rule for instrumentations that had span events before."""
     environ = _environ(agent, protocol, OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=opt_in)
-    assert finish(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
+    assert end(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
     spans = {span.name: span for span in agent.spans()}
     assert sum(len(span.events) for span in spans.values()) == events
     records = {record["span"]: record for record in agent.logs()}
@@ -124,7 +126,7 @@ def test_limits_are_respected(agent, tmp_path):
         OTEL_SPAN_LINK_COUNT_LIMIT="0",
         OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="4",
     )
-    assert finish(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
+    assert end(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
     for span in agent.spans():
         assert len(span.attributes) <= 5
         assert (span.events, span.links) == ([], [])
@@ -137,14 +139,14 @@ def test_limits_are_respected(agent, tmp_path):
 def test_what_switches_opentelemetry_off_does(agent, tmp_path, setting):
     """Even where IMPORTTRACE_SPANS=on."""
     environ = _environ(agent, IMPORTTRACE_SPANS="on") | setting
-    assert finish(start(tmp_path, TRACE, EXIT, **environ)) == (0, "", "")
+    assert end(start(tmp_path, TRACE, EXIT, **environ)) == (0, "", "")
     assert agent.spans() == []
 
 
 def test_headers_reach_the_collector(agent, tmp_path):
     """As for a vendor's key."""
     environ = _environ(agent, OTEL_EXPORTER_OTLP_HEADERS="api-key=s3cret,x-tenant=a%20b")
-    assert finish(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
+    assert end(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
     (headers,) = agent.request_headers()
     assert (headers["api-key"], headers["x-tenant"]) == ("s3cret", "a b")
 
@@ -152,7 +154,7 @@ def test_headers_reach_the_collector(agent, tmp_path):
 def test_log_lines_name_the_spans_that_arrive(agent, tmp_path):
     """A line leads to its span, without the SDK in the traced process."""
     environ = _environ(agent, IMPORTTRACE_LOG="info")
-    _, _, err = finish(start(tmp_path, TRACE, READY, **environ))
+    _, _, err = end(start(tmp_path, TRACE, READY, **environ))
     lines = {line["event"]: line for line in map(json.loads, err.splitlines())}
     spans = {span.name: span for span in agent.spans()}
     pairs = {"import.failed": "import broken", "import.long_wait": "wait pkg"}
@@ -172,7 +174,7 @@ importtrace.mark_ready()
 
 def test_a_child_process_continues_the_trace_where_asked_for(agent, tmp_path):
     """Its start-up hangs under its parent's."""
-    finish(start(tmp_path, TRACE, PROPAGATED, prelude="", **_environ(agent)))
+    end(start(tmp_path, TRACE, PROPAGATED, prelude="", **_environ(agent)))
     roots = [span for span in agent.spans() if span.name == "python.startup"]
     (outer,) = [span for span in roots if not span.parent]
     (inner,) = [span for span in roots if span.parent]
@@ -202,7 +204,7 @@ threading.Timer(0.2, gate.set).start()
 
 def test_a_short_script_with_a_provider_of_its_own_that_is_never_ready(agent, tmp_path):
     """The SDK shuts that down in an exit handler of its own; ours comes before, after all threads."""
-    assert finish(start(tmp_path, TRACE, ENDING, prelude="", **_environ(agent))) == (0, "", "")
+    assert end(start(tmp_path, TRACE, ENDING, prelude="", **_environ(agent))) == (0, "", "")
     names = [span.name for span in agent.spans()]
     assert names.count("python.startup") == 1
     assert names.count("import wave") == 1
@@ -232,7 +234,7 @@ def test_tls_with_a_certificate_of_one_s_own(agent, front, tmp_path, certificate
     environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = front.url.replace("http:", "https:")
     if trusted:
         environ["OTEL_EXPORTER_OTLP_CERTIFICATE"] = str(certificate / "cert.pem")
-    _, _, err = finish(start(tmp_path, TRACE, EXIT, **environ))
+    _, _, err = end(start(tmp_path, TRACE, EXIT, **environ))
     assert len(agent.spans()) == (7 if trusted else 0)
     assert ("not sent" in err) is not trusted
 
@@ -294,7 +296,7 @@ def test_resource_detectors_describe_the_traced_process(agent, tmp_path):
         OTEL_EXPERIMENTAL_RESOURCE_DETECTORS="host,os,process",
         OTEL_RESOURCE_ATTRIBUTES="service.version=1.2.3,k8s.pod.name=shop-7,team=a",
     )
-    assert finish(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
+    assert end(start(tmp_path, TRACE, EXIT, **environ))[2] == ""
     resource = agent.spans()[0].resource
     assert resource["process.pid"] == 4711
     assert resource["host.name"] == os.uname().nodename

@@ -7,7 +7,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from otlp_support import EXIT, READY, finish, make, record, start
+from otlp_support import EXIT, READY, make, record, start
+from ship_support import end
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +32,7 @@ def _unused_port():
 
 def _one_line(process, outcome=(0, "")):
     begun = time.monotonic()
-    code, out, err = finish(process)
+    code, out, err = end(process)
     assert (code, out) == outcome
     assert len(err.splitlines()) == 1, err
     assert err.startswith("importtrace: ")

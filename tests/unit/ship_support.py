@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from exporters_support import MS, load, trace
+from http_support import Handler, Listener
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -30,7 +30,7 @@ Answer = tuple[int, dict[str, str], bool]
 OK: Answer = (200, {}, True)
 
 
-class Collector:
+class Collector(Listener):
     """Takes OTLP over HTTP. ``judge(number, request)`` decides on each request that holds spans.
 
     Requests without spans get ``empty``.
@@ -47,40 +47,14 @@ class Collector:
         self.paused.set()
         collector = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Taking(Handler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.body()
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                status, headers, content = collector._take(body)
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                self.answer(*collector._take(body))
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._handler = Handler
-        self._server: ThreadingHTTPServer | None = None
-        self.port = 0
-
-    def start(self) -> None:
-        """Listen, on the port of last time if there was one."""
-        ThreadingHTTPServer.allow_reuse_address = True
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def stop(self) -> None:
-        """Refuse connections."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        super().__init__(Taking)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -142,16 +116,24 @@ def write(folder: Path, name: str, count: int, *, pid: int = 4711, **header: Any
     return path
 
 
-def start(*arguments: object, **environ: str) -> subprocess.Popen[str]:
-    """``importtrace ship`` with nothing in its environment but what is given."""
+def python(
+    *arguments: object, environ: dict[str, str], cwd: Path | None = None
+) -> subprocess.Popen[str]:
+    """A fresh interpreter with nothing in its environment but what is given."""
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     return subprocess.Popen(
-        [sys.executable, "-m", "importtrace", "ship", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
         env=keep | environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def start(*arguments: object, **environ: str) -> subprocess.Popen[str]:
+    """``importtrace ship``."""
+    return python("-m", "importtrace", "ship", *arguments, environ=environ)
 
 
 def end(process: subprocess.Popen[str], timeout_s: float = 60.0) -> tuple[int, str, str]:

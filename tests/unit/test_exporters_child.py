@@ -36,11 +36,16 @@ def test_the_interpreter_is_this_one():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the layout of a POSIX installation")
-def test_a_server_that_embeds_python_is_not_started_again(monkeypatch):
-    """uWSGI puts itself into sys.executable; the interpreter beside it is meant."""
-    monkeypatch.setattr(sys, "executable", "/usr/bin/uwsgi")
-    found = interpreter.find()
-    assert found is None or os.path.basename(found).startswith("python")
+def test_a_server_that_embeds_python_is_not_started_again(monkeypatch, tmp_path):
+    """uWSGI puts itself into sys.executable; the interpreter beside it is meant, if there is one."""
+    server, python = tmp_path / "bin" / "uwsgi", tmp_path / "bin" / "python3"
+    server.parent.mkdir()
+    server.touch()
+    monkeypatch.setattr(sys, "executable", str(server))
+    monkeypatch.setattr(sys, "exec_prefix", str(tmp_path))
+    assert interpreter.find() is None
+    python.touch()
+    assert interpreter.find() == str(python)
 
 
 def test_a_frozen_program_is_not_started_again(monkeypatch):

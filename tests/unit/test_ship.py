@@ -12,6 +12,7 @@ import time
 import pytest
 from exporters_support import failed, load, trace
 from ship_support import OK, Collector, end, interrupt, ship, start, write
+from spool_support import run
 
 from importtrace import _spool_format as spool_format
 from importtrace import tracefile
@@ -328,6 +329,19 @@ def test_failures_keep_their_exception(collector, tmp_path):
     assert ship(path, **environ)[0] == 0
     (bad,) = [span for span in collector.spans if span.name == "import bad"]
     assert [event.name for event in bad.events] == ["exception"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the spool needs POSIX files")
+def test_a_spool_that_was_full_is_not_called_damaged(collector, tmp_path):
+    """What is said is what the file says; it has no lines that could not be read."""
+    (path,) = run(tmp_path, "import json\n").files
+    with open(path, "r+b") as file:
+        file.seek(spool_format.AT_FULL)
+        file.write(b"\1")
+    code, out, err = ship(path, **collector.environ)
+    assert (code, err) == (0, "")
+    assert "spans sent, the file was full: later imports are missing" in out
+    assert "lines" not in out
 
 
 SPOOLED = """

@@ -38,9 +38,6 @@ class Exporter:
         )
         return SimpleNamespace(name="FAILURE")
 
-    def shutdown(self):
-        self.requests.append("shutdown")
-
 
 @pytest.fixture
 def deliver(monkeypatch):

@@ -20,6 +20,7 @@ from importtrace.reports import causes, figures, text
 from importtrace.spool import events, known
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the spool needs POSIX files")
@@ -144,11 +145,11 @@ def test_one_damaged_record_costs_that_record_only(real: bytes, tmp_path: Path) 
     ],
 )
 def test_the_command_line_says_what_is_wrong(
-    real: bytes, tmp_path: Path, change: object, says: str
+    real: bytes, tmp_path: Path, change: Callable[[bytes], bytes], says: str
 ) -> None:
     """One line, exit code 2."""
     path = tmp_path / "bad"
-    path.write_bytes(change(real))  # type: ignore[operator]
+    path.write_bytes(change(real))
     for command in ("explain", "report"):
         done = subprocess.run(
             [sys.executable, "-m", "importtrace", command, str(path)],

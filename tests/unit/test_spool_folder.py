@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from importtrace import _spool_format as layout
 from importtrace import spool
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the spool needs POSIX files")
@@ -24,26 +26,43 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the spool needs POSI
 IDLE = "import sys\nprint('up', flush=True)\nsys.stdin.read()\n"
 
 
+def _start(code: str, folder: Path, **settings: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment(folder, **settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def _await_up(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+
+
+@contextmanager
+def _idling(code: str, folder: Path) -> Iterator[None]:
+    """``code``, which ends in IDLE, has come there, and stays until the block is left."""
+    with _start(code, folder) as process:
+        _await_up(process)
+        yield
+
+
 def test_only_its_owner_can_read_a_spool(tmp_path: Path) -> None:
     """Folder 0700, file 0600, whatever the umask says."""
-    for umask in (0, 0o077, 0o777):
-        done = run(tmp_path, "import json\n") if umask == 0 else _with_umask(tmp_path, umask)
-        assert done == 0 or getattr(done, "code", 1) == 0
     folder = tmp_path / "spool"
+    for umask in (0, 0o077, 0o777):
+        subprocess.run(
+            [sys.executable, "-c", "import importtrace; importtrace.install()\nimport json\n"],
+            env=environment(folder),
+            umask=umask,
+            timeout=60,
+            check=True,
+        )
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert len(spool.files(str(folder))) == 3
     for path in spool.files(str(folder)):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-
-
-def _with_umask(tmp_path: Path, umask: int) -> int:
-    return subprocess.run(
-        [sys.executable, str(tmp_path / "program.py")],
-        env=environment(tmp_path / "spool"),
-        umask=umask,
-        timeout=60,
-        check=True,
-    ).returncode
 
 
 def _untraced_to_spool(tmp_path: Path, folder: str) -> str:
@@ -141,18 +160,9 @@ def test_many_workers_in_one_folder(tmp_path: Path) -> None:
     """Each has a file, though they start at once and share the folder's bounds."""
     folder = tmp_path / "spool"
     code = "import importtrace; importtrace.install()\nimport json\n" + IDLE
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=environment(folder, IMPORTTRACE_SPOOL_FILES="2"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for _ in range(8)
-    ]
+    workers = [_start(code, folder, IMPORTTRACE_SPOOL_FILES="2") for _ in range(8)]
     for worker in workers:  # a file may go once its process has ended: none does before all are up
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == b"up\n"
+        _await_up(worker)
     for worker in workers:
         worker.communicate(timeout=60)
     found = [spool.read(path) for path in spool.files(str(folder))]
@@ -198,16 +208,7 @@ def test_the_folder_stays_below_its_size(tmp_path: Path) -> None:
 def test_the_file_of_a_living_process_stays(tmp_path: Path) -> None:
     """Though it is the oldest, and over both bounds; other files in the folder stay, too."""
     folder = tmp_path / "spool"
-    code = "import importtrace; importtrace.install()\n" + IDLE
-    living = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=environment(folder),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with living:
-        assert living.stdout is not None
-        assert living.stdout.readline() == b"up\n"
+    with _idling("import importtrace; importtrace.install()\n" + IDLE, folder):
         (mine,) = spool.files(str(folder))
         (folder / "1-1.spool").write_text("somebody else's")
         (folder / "notes.txt").write_text("mine")
@@ -226,15 +227,7 @@ def test_a_process_that_became_another_program_no_longer_spools(tmp_path: Path) 
         "import importtrace; importtrace.install()\nimport json, os, sys\n"
         f"os.execv(sys.executable, [sys.executable, '-c', {IDLE!r}])\n"
     )
-    became = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=environment(folder),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with became:
-        assert became.stdout is not None
-        assert became.stdout.readline() == b"up\n"
+    with _idling(code, folder):
         (path,) = spool.files(str(folder))
         assert spool.read(path).header["end"] == "died"
 

@@ -172,7 +172,9 @@ def _spans_wanted(config: "Config") -> bool:
 
     provider = _application_provider()
     if provider is not None and not _is_shut_down(provider):
-        return type(getattr(provider, "id_generator", None)).__name__ == "RandomIdGenerator"
+        from importtrace.exporters.opentelemetry import has_our_ids
+
+        return has_our_ids(provider)
     return otlp_wanted(config.spans, os.environ)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -108,6 +109,17 @@ class Answers(logging.Handler):
         if code in _GRPC_REFUSED:
             return "refused"
         return "denied" if code in _GRPC_DENIED else "later"
+
+
+def absent(address: tuple[str, int], timeout_s: float) -> str | None:
+    """Why nobody takes a connection there; None if somebody does, or the exporter will know better."""
+    try:
+        socket.create_connection(address, timeout=timeout_s).close()
+    except (ConnectionRefusedError, socket.gaierror) as error:
+        return str(error.strerror or error)
+    except OSError:
+        pass
+    return None
 
 
 def _of_status(status: int) -> str:

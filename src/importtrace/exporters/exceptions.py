@@ -54,26 +54,10 @@ def send(
     """By OTLP, from a process that sends; what was lost, in one line, or None."""
     from opentelemetry.sdk._logs import LoggerProvider
 
-    from importtrace.exporters import environment
     from importtrace.exporters.opentelemetry import SCOPE, uninstrumented, version
-    from importtrace.exporters.otlp import missing, request_timeout, resource, unsupported
+    from importtrace.exporters.otlp import make_exporter, resource
 
-    protocol = environment.protocol(environ, "LOGS")
-    timeout = request_timeout(environ, "LOGS", timeout_s)
-    exporter: Any
-    try:
-        if protocol == "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as Grpc
-
-            exporter = Grpc(timeout=timeout)
-        elif protocol == "http/protobuf":
-            from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as Http
-
-            exporter = Http(timeout=timeout)
-        else:
-            raise unsupported(protocol)
-    except ImportError as error:
-        raise missing(protocol, error) from error
+    exporter = make_exporter(environ, timeout_s, signal="LOGS")
     kept = _Kept()
     provider = LoggerProvider(resource=resource(trace), shutdown_on_exit=False)
     provider.add_log_record_processor(kept)  # type: ignore[arg-type]  # its base moves about

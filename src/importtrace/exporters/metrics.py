@@ -87,30 +87,10 @@ def send(trace: Trace, environ: Mapping[str, str], timeout_s: float) -> str | No
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-    from importtrace.exporters import environment
     from importtrace.exporters.opentelemetry import SCOPE, uninstrumented, version
-    from importtrace.exporters.otlp import missing, request_timeout, resource, unsupported
+    from importtrace.exporters.otlp import make_exporter, resource
 
-    protocol = environment.protocol(environ, "METRICS")
-    timeout = request_timeout(environ, "METRICS", timeout_s)
-    exporter: Any
-    try:
-        if protocol == "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
-                OTLPMetricExporter as Grpc,
-            )
-
-            exporter = Grpc(timeout=timeout)
-        elif protocol == "http/protobuf":
-            from opentelemetry.exporter.otlp.proto.http.metric_exporter import (
-                OTLPMetricExporter as Http,
-            )
-
-            exporter = Http(timeout=timeout)
-        else:
-            raise unsupported(protocol)
-    except ImportError as error:
-        raise missing(protocol, error) from error
+    exporter = make_exporter(environ, timeout_s, signal="METRICS")
     # what a periodic reader asks its exporter for, so that OTEL_EXPORTER_OTLP_METRICS_* hold
     reader = InMemoryMetricReader(
         preferred_temporality=exporter._preferred_temporality,

@@ -204,7 +204,7 @@ def ids_of(tracer: otel.Tracer, header: Mapping[str, Any]) -> Ids:
     """Our ids for what ``tracer``, which is ours alone, makes; unused where they do not suit."""
     given = Ids(header)
     if has_our_ids(tracer):
-        tracer.id_generator = given  # type: ignore[attr-defined]
+        tracer.id_generator = given  # type: ignore[attr-defined]  # the SDK's has one, the API's not
     return given
 
 

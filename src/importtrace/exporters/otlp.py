@@ -8,6 +8,7 @@ the exporter in chunks, and each chunk's result is looked at.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from importtrace.records import Trace
 
 CHUNK = 512
+# signal: module and class, the same of either protocol
+_EXPORTERS = {
+    "TRACES": ("trace_exporter", "OTLPSpanExporter"),
+    "METRICS": ("metric_exporter", "OTLPMetricExporter"),
+    "LOGS": ("_log_exporter", "OTLPLogExporter"),
+}
 _CREDENTIALS = (
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
@@ -129,61 +136,51 @@ class _Finished(SpanProcessor):
 
 
 def make_exporter(
-    environ: Mapping[str, str], timeout_s: float, answers: Answers | None = None
-) -> SpanExporter:
+    environ: Mapping[str, str],
+    timeout_s: float,
+    answers: Answers | None = None,
+    signal: str = "TRACES",
+) -> Any:
     """The OTLP exporter that ``environ`` asks for; it reads endpoint, headers and the rest itself.
 
     ``timeout_s`` bounds a request where no variable does; ``answers`` hears what is answered over
-    HTTP. Raises MissingDependencyError, or ImportTraceError for a protocol that it cannot speak.
+    HTTP; ``signal`` is a key of ``_EXPORTERS``. Raises MissingDependencyError, or ImportTraceError for
+    a protocol that it cannot speak.
     """
-    protocol = environment.protocol(environ)
-    timeout = request_timeout(environ, "TRACES", timeout_s)
+    protocol = environment.protocol(environ, signal)
+    if protocol not in ("http/protobuf", "grpc"):
+        raise ImportTraceError(
+            f"OTLP protocol {protocol!r} is not supported; "
+            "set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf or grpc"
+        )
+    transport = protocol.partition("/")[0]
+    module, name = _EXPORTERS[signal]
     try:
-        if protocol == "http/protobuf":
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
-                OTLPSpanExporter as HttpExporter,
-            )
-
-            return HttpExporter(timeout=timeout, session=_session(environ, answers))
-        if protocol == "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
-                OTLPSpanExporter as GrpcExporter,
-            )
-
-            _allow_no_compression()
-            return GrpcExporter(timeout=timeout)
+        exporters = import_module(f"opentelemetry.exporter.otlp.proto.{transport}.{module}")
     except ImportError as error:
-        raise missing(protocol, error) from error
-    raise unsupported(protocol)
+        raise MissingDependencyError(
+            f"cannot import the OTLP exporter for {protocol} ({error}); "
+            f"pip install opentelemetry-exporter-otlp-proto-{transport}"
+        ) from error
+    make = getattr(exporters, name)
+    timeout = _request_timeout(environ, signal, timeout_s)
+    if protocol == "grpc":
+        _allow_no_compression(signal)
+        return make(timeout=timeout)
+    return make(timeout=timeout, session=_session(environ, answers))
 
 
-def _allow_no_compression() -> None:
-    """``none`` is a value of the specification's that the SDK's gRPC exporter refuses."""
-    for name in ("OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"):
+def _allow_no_compression(signal: str) -> None:
+    """``none`` is a value of the specification's that the SDK's gRPC exporters refuse."""
+    for name in ("OTEL_EXPORTER_OTLP_COMPRESSION", f"OTEL_EXPORTER_OTLP_{signal}_COMPRESSION"):
         if os.environ.get(name, "").strip().lower() == "none":
             del os.environ[name]  # of a process that does nothing but send
 
 
-def request_timeout(environ: Mapping[str, str], signal: str, timeout_s: float) -> int | None:
+def _request_timeout(environ: Mapping[str, str], signal: str, timeout_s: float) -> int | None:
     """Seconds, or None where a variable says how many."""
     given = (f"OTEL_EXPORTER_OTLP_{signal}_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
     return None if any(environ.get(name) for name in given) else max(1, int(timeout_s))
-
-
-def missing(protocol: str, error: ImportError) -> MissingDependencyError:
-    """What to install."""
-    package = "opentelemetry-exporter-otlp-proto-" + protocol.partition("/")[0]
-    return MissingDependencyError(
-        f"cannot import the OTLP exporter for {protocol} ({error}); pip install {package}"
-    )
-
-
-def unsupported(protocol: str) -> ImportTraceError:
-    """What to set."""
-    return ImportTraceError(
-        f"OTLP protocol {protocol!r} is not supported; "
-        "set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf or grpc"
-    )
 
 
 def _session(environ: Mapping[str, str], answers: Answers | None) -> Any:

@@ -13,7 +13,6 @@ import contextlib
 import json
 import logging
 import os
-import socket
 import sys
 import threading
 import time
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from importtrace import tracefile
 from importtrace.errors import ImportTraceError, MissingDependencyError, TraceFileError
 from importtrace.exporters import environment
-from importtrace.exporters.answers import Answers
+from importtrace.exporters.answers import Answers, absent
 from importtrace.exporters.plan import plan
 
 if TYPE_CHECKING:
@@ -143,18 +142,14 @@ class _Shipment:
         address = environment.address(os.environ, signal)
         if address is None or not self._settings["waited_for"]:
             return None
-        for pause_s in (0.3, 0.6, None):
-            try:
-                socket.create_connection(address, timeout=2.0).close()
+        reason = None
+        for pause_s in (0.0, 0.3, 0.6):
+            time.sleep(pause_s)
+            reason = absent(address, timeout_s=2.0)
+            if reason is None:
                 return None
-            except (ConnectionRefusedError, socket.gaierror) as error:
-                if pause_s is None:
-                    self._refused = True
-                    return str(error.strerror or error)
-                time.sleep(pause_s)
-            except OSError:
-                return None
-        return None
+        self._refused = True
+        return reason
 
     def expire(self) -> None:
         self._lost(f"not done within {self._settings['timeout_s']} s", self._answers.reason)

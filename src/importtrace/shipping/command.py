@@ -83,10 +83,11 @@ def main(given: argparse.Namespace) -> int:
     try:
         rounds_module, courier_module, otlp = _sdk()
         from importtrace.shipping.positions import FOLDER, Positions
+        from importtrace.shipping.sources import look
 
-        for path in given.paths:
-            if not given.follow:
-                _must_exist(path)
+        if not given.follow:
+            for path in given.paths:
+                look(path)  # raises where there is no trace
         positions = Positions(given.state or os.path.join(_folder(given.paths[0]), FOLDER))
         wait_s = given.wait if given.wait is not None else (None if given.follow else WAIT_S)
         courier = courier_module.Courier(
@@ -223,12 +224,6 @@ def _exporter(otlp: Any, answers: Answers) -> Any:
         raise ShippingError(
             f"cannot ship ({type(error).__name__}: {reason}); check the OTEL_* variables"
         ) from error
-
-
-def _must_exist(path: str) -> None:
-    from importtrace.shipping.sources import look
-
-    look(path)
 
 
 def _folder(path: str) -> str:

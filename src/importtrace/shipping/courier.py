@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from importtrace.exporters import environment
+from importtrace.exporters.answers import absent
 from importtrace.exporters.opentelemetry import uninstrumented
 
 if TYPE_CHECKING:
@@ -88,9 +88,6 @@ class Courier:
         """Spans that the collector took out of requests which it accepted, ever."""
         return self._answers.rejected
 
-    def close(self) -> None:
-        self._exporter.shutdown()
-
     def _send(self, spans: Sequence[ReadableSpan]) -> bool:
         """False: the collector is well, but will not have these."""
         attempts = 0
@@ -118,23 +115,12 @@ class Courier:
         if self._stopping():
             raise Stopped(None)
         self._answers.reset()
-        absent = self._absent()
-        if absent is not None:
-            self._answers.note(absent)
+        # sooner known here than by the exporter's own retries
+        reason = absent(self._address, timeout_s=5.0) if self._address is not None else None
+        if reason is not None:
+            self._answers.note(reason)
             return "later"
         return "accepted" if self._export(spans) else self._answers.verdict
-
-    def _absent(self) -> str | None:
-        """Why nobody takes a connection: sooner known here than by the exporter's own retries."""
-        if self._address is None:
-            return None
-        try:
-            socket.create_connection(self._address, timeout=5.0).close()
-        except (ConnectionRefusedError, socket.gaierror) as error:
-            return str(error.strerror or error)
-        except OSError:
-            pass  # the exporter knows better what that is
-        return None
 
     def _export(self, spans: Sequence[ReadableSpan]) -> bool:
         """On a thread, since neither a hanging connection nor the exporter's own waiting ends for us."""

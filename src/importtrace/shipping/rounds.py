@@ -123,7 +123,7 @@ class Rounds:
             if todo:
                 parcels.send(content, spans, todo, position, self._courier, shipment)
         finally:
-            self._count(content, shipment, bool(todo))
+            self._count(source, content, shipment, bool(todo))
         if content.state == "over":
             position.finish()
         return content.state == "over" or not source.spool
@@ -153,8 +153,10 @@ class Rounds:
         # once more when it has settled
         return content.state == "running" or now - known[1] <= SETTLED_S
 
-    def _count(self, content: Content, shipment: parcels.Shipment, any_todo: bool) -> None:
-        header = content.trace.header
+    def _count(
+        self, source: Source, content: Content, shipment: parcels.Shipment, any_todo: bool
+    ) -> None:
+        header, problems = content.trace.header, content.trace.problems
         dropped = int(header.get("dropped") or 0)
         self.totals.sent += shipment.sent
         self.totals.refused += shipment.refused
@@ -170,12 +172,15 @@ class Rounds:
             parts.append(f"{shipment.refused:,} refused by the collector")
         if dropped:
             parts.append(f"{dropped:,} records were dropped while recording")
-        if content.trace.problems:
-            parts.append(f"{len(content.trace.problems):,} lines cannot be read")
+        if problems and source.spool:  # it has no lines, and one that was full is not damaged
+            more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
+            parts.append(problems[0] + more)
+        elif problems:
+            parts.append(f"{len(problems):,} lines cannot be read")
         if content.state == "running":
             parts.append("its process still runs")
         self.totals.traces += 1
-        self.totals.lost += dropped + len(content.trace.problems)
+        self.totals.lost += dropped + len(problems)
         name = os.path.basename(str(header.get("argv0") or "")) or "python"
         self._out(f"pid {header.get('pid')} ({name}): {', '.join(parts)}")
 

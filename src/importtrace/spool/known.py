@@ -78,7 +78,6 @@ class Request:
         "line",
         "name",
         "of",
-        "order",
         "owner",
         "parent",
         "serial",
@@ -96,7 +95,10 @@ class Request:
         )
         self.owner = event.numbers[10]
         self.name, self.importer, self.file = event.strings
-        self.order = event.at
+
+    @property
+    def order(self) -> int:
+        return self.id
 
     @property
     def key(self) -> Key:
@@ -170,7 +172,7 @@ class Known:
             load.name = strings[0]
         elif event.letter == "s":
             load.found, load.body = numbers[2], numbers[3]
-            load.flags |= numbers[4] | layout.ENTERED
+            load.flags |= numbers[4]
             load.origin, load.loader = strings
         elif event.letter == "x":
             message = strings[1] if numbers[4] & layout.HAS_MESSAGE else None
@@ -193,7 +195,7 @@ class Known:
                 self.requests[event.key] = Request(event)
         elif event.numbers[2] and not known.end:
             request = self.requests[event.key] = Request(event)
-            request.id = request.order = known.id  # it was told as it began to wait
+            request.id = known.id  # it was told as it began to wait
 
     def _cause(self, event: Event) -> None:
         if len(self.causes) + len(self.loose) >= MOST_CAUSES:
@@ -222,7 +224,7 @@ class Known:
             parent, begin = around.parent, around.begin
 
     def open_loads(self, full_at: int) -> list[Load]:
-        """Loads that are not over, by begin: in each thread those that its newest load is inside of.
+        """Loads that are not over: in each thread those that its newest load is inside of.
 
         A load that began before a newer one of its thread, and is not around it, is over, though its
         end was not seen (an interrupt in the middle of it). After ``full_at`` (0: never) nothing is
@@ -241,7 +243,6 @@ class Known:
             for one in inside:
                 if not one.end and one.id and not one.void:
                     found.append(one)
-        found.sort(key=lambda load: (load.begin, load.order))
         return found
 
     def finished_requests(self) -> list[Request]:
@@ -255,16 +256,13 @@ class Known:
         for request in self.requests.values():
             last[request.serial] = max(last.get(request.serial, 0), request.begin, request.end)
         # a load that came of the wait has the request's begin
-        return sorted(
-            (
-                request
-                for request in self.requests.values()
-                if not request.end
-                and last[request.serial] <= request.begin
-                and request.key not in self.loads
-            ),
-            key=lambda request: (request.begin, request.order),
-        )
+        return [
+            request
+            for request in self.requests.values()
+            if not request.end
+            and last[request.serial] <= request.begin
+            and request.key not in self.loads
+        ]
 
 
 def by_begin(records: Iterable[Load | Request]) -> list[Load | Request]:
