@@ -130,7 +130,13 @@ class Bodies:
                 try:
                     return f(*args, **kwds)
                 finally:
-                    manual()
+                    try:
+                        manual()
+                    except RecursionError:
+                        pass  # as above
+                    except BaseException as error:
+                        if not ours(error):
+                            raise
             return f(*args, **kwds)
 
         return _compat.stand_in(_call_with_frames_removed, original)

@@ -298,10 +298,11 @@ def _watch(finder: TracingFinder, recorder: Recorder, hooks: "Hooks") -> object:
     started, ended, interrupted = finder.started, finder.ended, finder.interrupted
     open_loads, specs, log = recorder.open, finder.specs, recorder.log
     followed = hooks.followed
+    dict_of = vars(_MODULE_SPEC)["__dict__"].__get__  # past what a subclass makes of `__dict__`
 
     class Watch(int):
         def __set__(self, spec: "Any", value: "Any") -> None:
-            spec.__dict__[_FLAG] = value
+            dict_of(spec)[_FLAG] = value
             try:
                 frame = _getframe(1)
                 if recorder.off or frame.f_globals is not _BOOTSTRAP:

@@ -82,9 +82,7 @@ def place(state: "Callable[[], ThreadState]") -> None:
         spec = spec_type(full, source(full, path), origin=path, is_package=is_package)
         spec.has_location = True
         names: Any = vars(module)
-        names.update(
-            __spec__=spec, __loader__=spec.loader, __file__=path, __package__=spec.parent
-        )
+        names.update(__spec__=spec, __loader__=spec.loader, __file__=path, __package__=spec.parent)
         if is_package:
             names["__path__"] = spec.submodule_search_locations = [
                 path.removesuffix("/__init__.py")

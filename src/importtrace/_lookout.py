@@ -127,9 +127,7 @@ class Lookout:
             from importtrace._alarms import Alarms
 
             config = self._config
-            self._alarms = Alarms(
-                self._recorder, config.log != "off", config.redact, _orphan_of
-            )
+            self._alarms = Alarms(self._recorder, config.log != "off", config.redact, _orphan_of)
         return self._alarms
 
     def _report(self, new: "list[Stall]", ended: "list[Stall]") -> None:

@@ -25,7 +25,7 @@ from time import perf_counter_ns as clock
 
 from importtrace import _compat
 from importtrace._bodies import Bodies
-from importtrace._callers import ASKED, FROM_LIST, IMPLIED, FailOpen, find_importer, leave
+from importtrace._callers import ASKED, FROM_LIST, IMPLIED, FailOpen, find_importer
 from importtrace._recorder import (
     NEAR,
     Load,
@@ -168,7 +168,9 @@ class Probes:
             except BaseException as error:
                 if owner is None and type(error) is deadlock:
                     refused(self, begin, error, _getframe(1))  # taken since we looked
-                leave(error)
+                # `leave` written out: at the recursion limit a call of ours would raise.
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
                 raise
             try:
                 name = self.name

@@ -5,8 +5,8 @@
     python tests/stress/faults.py --at 1234 --error KeyError --seed 0    # one run again
 
 Each run is a process forked from a warm one: it installs the tracing, does what fault_program.py
-does, and uninstalls. A trace function (`sys.settrace`, instruction by instruction) counts the
-instructions of ours and raises at the chosen one: nothing in the product knows of it. What the
+does, and uninstalls. A trace function (`sys.settrace`, instruction by instruction; on 3.12 line by
+line) counts those of ours and raises at the chosen one: nothing in the product knows of it. What the
 program saw, every exception with its context and traceback among it, must equal what it saw without
 tracing; stderr has at most one line; after `uninstall()` every object is what it was.
 """
@@ -63,24 +63,49 @@ exec(compile(_RAISE, PACKAGE + "_fault.py", "exec"), _names)
 raise_ours = _names["fault"]
 
 
-# Lines outside of any `try` of ours, and why no fault of ours can come from them.
+# "function: line" outside of any `try` of ours, and why no fault of ours can come from there.
 CANNOT = {
-    # the call that was there without us: what it raises is the program's
-    r"\b(original|f|previous)\(|\bwait\(original|type\(lock\)\.acquire": "the program's own call",
-    # C functions and slots of objects that importlib made
-    r"^(begin = clock\(\)|owner = self\.owner|load = None|manual = None)$": "a C function or a slot",
-    r"^if load is not None and followed and load.name in followed:$": "a dict of strings",
-    r"get_ident\(\):$": "importlib asks the same thing next",
-    r"^(if state is not None:|state\.waiting = None)$": "a slot",
-    r"error\.__traceback__|^raise\b|^except |^finally:|^try:|^def |^class ": "the exception's own slot",
+    r"^(acquire|wait|release|start): .*\b(original|wait)\(": "the call that was there without us",
+    r"^acquire: begin = clock\(\)$": "a C function without arguments",
+    r"^acquire: owner = self\.owner$": "importlib's `__init__` sets it",
+    r"^acquire: if owner is not None and owner != ": "importlib asks the same thing next",
+    r"^wait: (if state is not None:|state\.waiting = None)$": "a slot of a class of ours",
+    r"^leave: |: leave\(error\)$": "the slot of every exception, past its class",
+    r"^acquire: (if error\.__traceback__ is not None:|error\.__traceback__ = )": "`leave`, written out",
+    r": except (BaseException as \w+|RecursionError):$": "the name of a builtin",
+    r"^__set__: dict_of\(spec\)\[_FLAG\] = value$": "the store that importlib asked for",
 }
 FORWARDS = ("CALL_FUNCTION_EX", "DICT_MERGE", "BUILD_MAP")  # `return f(*args, **kwds)`
 _CANNOT = re.compile("|".join(CANNOT))
 
 
+# 3.12.1 crashes, without us too, when a trace function raises in one thread while others have their
+# instructions traced: `sys_trace_instruction_func` calls a `c_tracefunc` that is NULL.
+INSTRUCTIONS = sys.version_info[:2] != (3, 12)
+
+
 def is_analysis(code: Any) -> bool:
     rest = code.co_filename[len(PACKAGE) :]
     return code.co_filename != BOOTSTRAP and rest.startswith(("analysis", "_facts", "_files"))
+
+
+def by_instruction(code: Any) -> bool:
+    """The analysis runs guarded as a whole: line by line is fine enough there."""
+    return INSTRUCTIONS and not is_analysis(code)
+
+
+def is_harmless(code: Any, at: int) -> bool:
+    """Whether the rest of the line at this instruction has none that can raise."""
+    instructions, line = code.co_code, None
+    for begin, end, number in code.co_lines():
+        if line is None and begin <= at < end:
+            line, begin = number, at
+        if line is not None:
+            if number != line:
+                break
+            if not HARMLESS.issuperset(instructions[begin:end:2]):
+                return False
+    return True
 
 
 class Injector:
@@ -123,8 +148,7 @@ class Injector:
     def called(self, frame: Any, event: str, argument: Any) -> Any:
         if self._off or self.is_ours(frame.f_code) is None:
             return None
-        # The analysis runs guarded as a whole: line by line is fine enough there.
-        frame.f_trace_opcodes = not is_analysis(frame.f_code)
+        frame.f_trace_opcodes = by_instruction(frame.f_code)
         return Local(self)
 
     def step(self, frame: Any) -> str | None:
@@ -156,9 +180,13 @@ class Injector:
         if known is None:
             line, name = frame.f_lineno, code.co_filename
             if name == BOOTSTRAP:  # a stand-in: all of it stands on one line of importlib's
-                known = dis.opname[self._ours[code][frame.f_lasti]] in FORWARDS  # type: ignore[index]
+                forwards = dis.opname[self._ours[code][frame.f_lasti]] in FORWARDS  # type: ignore[index]
+                known = forwards or not INSTRUCTIONS
             else:
-                known = bool(_CANNOT.search(linecache.getline(name, line).strip()))
+                text = f"{code.co_name}: {linecache.getline(name, line).strip()}"
+                known = bool(_CANNOT.search(text))
+                if not INSTRUCTIONS and not is_analysis(code):
+                    known = known or is_harmless(code, frame.f_lasti)
             self._cannot[key] = known
         return known
 
@@ -207,7 +235,7 @@ class Local:
             while frame is not None:
                 if self.injector.is_ours(frame.f_code) is not None:
                     frame.f_trace = Local(self.injector)
-                    frame.f_trace_opcodes = not is_analysis(frame.f_code)
+                    frame.f_trace_opcodes = by_instruction(frame.f_code)
                 frame = frame.f_back
 
 

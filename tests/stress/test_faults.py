@@ -11,13 +11,7 @@ import pytest
 
 SCRIPT = Path(__file__).parent / "faults.py"
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a forked process"),
-    pytest.mark.skipif(
-        sys.version_info[:2] == (3, 12),
-        reason="tracing instructions in threads (sys.settrace) crashes 3.12.1",
-    ),
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a forked process")
 
 
 def faults(*arguments: str, timeout: float) -> None:

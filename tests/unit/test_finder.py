@@ -194,3 +194,26 @@ def test_what_needs_more_than_this_mode_sees_stays_unexplained(tmp_path):
         print(cause and cause.kind, getattr(error, "__notes__", []))
     """
     assert run(tmp_path, program, mode="finder", files=files).ok().out == "None []\n"
+
+
+def test_a_spec_whose_dict_is_the_program_s(tmp_path):
+    """The flag is stored as a plain attribute would be: past what a subclass makes of `__dict__`."""
+    program = """
+    import sys
+    from importlib.machinery import ModuleSpec, PathFinder
+    class Spec(ModuleSpec):
+        @property
+        def __dict__(self): raise ValueError("__dict__ was read")
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            if name == "inner":
+                found = PathFinder.find_spec(name, path)
+                return Spec(name, found.loader, origin=found.origin)
+    sys.meta_path.insert(0, Finder())
+    import inner
+    print(inner.seen, inner.__spec__._initializing)
+    """
+    files = {"inner.py": "seen = __spec__._initializing\n"}
+    result = run(tmp_path, program, mode="finder", files=files).ok()
+    assert (result.out, result.err) == ("True False\n", "")
+    assert result.load("inner")["outcome"] == "ok"
