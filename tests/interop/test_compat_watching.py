@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from compat_support import PROBED, alike
 
 if TYPE_CHECKING:
@@ -155,8 +156,12 @@ def test_trace_functions_and_monitoring_see_the_program_as_without_us(tmp_path: 
     alike(tmp_path, program, files)
 
 
-def test_pytest_s_rewritten_assertions(tmp_path: Path) -> None:
-    """The same report of a failing assertion, of a plugin, and of a test file that cannot be imported."""
+@pytest.mark.parametrize("ci", ["", "1"], ids=["by hand", "in CI"])
+def test_pytest_s_rewritten_assertions(tmp_path: Path, ci: str) -> None:
+    """The same report of a failing assertion, of a plugin, and of a test file that cannot be imported.
+
+    Where `CI` is set, pytest cuts no line of its summary: the note stands there a second time.
+    """
     files = {
         "test_one.py": "import helper\ndef test_fails():\n    assert helper.f() == [1, 3]\n"
         "def test_helper():\n    helper.check(2)\n"
@@ -167,8 +172,9 @@ def test_pytest_s_rewritten_assertions(tmp_path: Path) -> None:
     arguments = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "-q", "--tb=short")
     varies = r"in \d+\.\d+s|=+"
     # pytest shows an exception's notes below its message
-    note = r"|(?<='nowhere_at_all')(?:\nE +importtrace: (?:\n|.)*?)?(?=\n[^E]|\Z)"
-    found = alike(tmp_path, None, files, arguments, code=1, varies=varies + note)
+    below = r"\nE +importtrace: (?:\n|.)*?(?=\n[^E])|\nimporttrace: .*(?:\n  .*)+"
+    note = rf"|(?<='nowhere_at_all')(?:{below})?"
+    found = alike(tmp_path, None, files, arguments, code=1, varies=varies + note, env={"CI": ci})
     assert "At index 1 diff: 2 != 3" in found.out
     assert "nowhere_at_all" in found.out
     for mode in PROBED:
