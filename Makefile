@@ -2,12 +2,12 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help demo test lint integration bench interpreters clean
+.PHONY: help demo test lint integration stress bench interpreters clean
 
 help:
 	@$(PYTHON) dev.py --help
 
-demo test lint integration bench interpreters:
+demo test lint integration stress bench interpreters:
 	@$(PYTHON) dev.py $@ $(if $(ARGS),-- $(ARGS))
 
 clean:

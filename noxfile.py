@@ -81,7 +81,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def integration(session: nox.Session) -> None:
     """Real servers: gunicorn, uvicorn, Django, receivers of OTLP."""
-    install(session, *group("test"), *group("integration"))
+    install(session, *group("test"))
     session.run("pytest", "-m", "integration", *session.posargs)
 
 

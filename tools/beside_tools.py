@@ -129,7 +129,6 @@ def run(python: Path, tool: Tool, order: str | None, mode: str, folder: Path) ->
     if tool.main == "test_main.py":
         (folder / "test_main.py").write_text(TEST)
         (folder / "conftest.py").write_text(f"{install}\n")
-    trace = folder / "trace.jsonl"
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")
     env = {name: os.environ[name] for name in kept if name in os.environ}
     env |= {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"} | tool.env
@@ -211,9 +210,7 @@ def check(
         return changed, ["no trace was written"]
     if "stopped" in ran.header:
         changed.append(f"tracing stopped: {ran.header['stopped']}")
-    if mode == "finder":
-        return changed, program.not_found(ran.records)
-    return changed, program.incomplete(ran.records, main=tool.main)
+    return changed, program.incomplete(ran.records, main=tool.main, mode=mode)
 
 
 def reference(python: Path, tool: Tool) -> Ran:
@@ -248,7 +245,9 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="repeatable")
     parser.add_argument("--mode", action="append", choices=("auto", "probes", "finder"))
     parser.add_argument("--python", default=sys.executable, metavar="EXE", help="default: this one")
-    parser.add_argument("--venv", type=Path, metavar="DIR", help="use this environment as it is")
+    parser.add_argument(
+        "--venv", type=os.path.abspath, metavar="DIR", help="use this environment as it is"
+    )
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT / "src"))
@@ -257,7 +256,9 @@ def main() -> int:
     if unknown:
         parser.error(f"{sorted(unknown)[0]!r} is not in {LIST.name}")
     try:
-        python = options.venv / "bin" / "python" if options.venv else environment(options.python)
+        python = (
+            Path(options.venv, "bin", "python") if options.venv else environment(options.python)
+        )
     except NotMade as error:
         print(f"the tools cannot be installed: {error}", file=sys.stderr)
         return 2

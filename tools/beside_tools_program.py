@@ -1,7 +1,7 @@
 """The program that runs beside each tool, and what a complete trace of it holds.
 
 `write(folder)` makes the files; `main.py` starts the tool, then importtrace, then imports `scenario`.
-`incomplete(records, folder)` says in one line each what a trace of it lacks or has wrong.
+`incomplete(records)` says in one line each what a trace of it lacks or has wrong.
 """
 
 from pathlib import Path
@@ -100,11 +100,15 @@ def write(folder: Path, tool: str = "pass", install: str = "pass") -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def incomplete(records: list[dict[str, Any]], *, main: str = "main.py") -> list[str]:
-    """What is wrong with a trace of the program in modes `auto` and `probes`; empty: nothing."""
+def incomplete(
+    records: list[dict[str, Any]], *, main: str = "main.py", mode: str = "auto"
+) -> list[str]:
+    """What is wrong with a trace of the program; empty: nothing."""
     found = []
     by_id = {record["id"]: record for record in records}
     for name, (outcome, parent, file, text) in EXPECTED.items():
+        if mode == "finder" and name == "nowhere_at_all":
+            continue  # a search that finds nothing leaves no mark there
         loads = [r for r in records if r["kind"] == "load" and r["module"] == name]
         if len(loads) != 1:
             found.append(f"{len(loads)} loads of {name}")
@@ -126,12 +130,6 @@ def incomplete(records: list[dict[str, Any]], *, main: str = "main.py") -> list[
             if importer.get("line") != line:
                 found.append(f"{name} is imported at line {importer.get('line')}, not {line}")
     return found
-
-
-def not_found(records: list[dict[str, Any]]) -> list[str]:
-    """What mode `finder` did not see being found; it knows no ends, and nothing of what is not there."""
-    seen = {record["module"] for record in records if record["kind"] == "load"}
-    return [f"no load of {name}" for name in EXPECTED if name not in seen | {"nowhere_at_all"}]
 
 
 def _indented(source: str, text: str) -> str:

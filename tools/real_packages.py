@@ -331,7 +331,9 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="with those marked optional")
     parser.add_argument("--mode", action="append", choices=MODES, help="repeatable; default: all")
     parser.add_argument("--python", default=sys.executable, metavar="EXE", help="default: this one")
-    parser.add_argument("--venv", type=Path, metavar="DIR", help="use this environment as it is")
+    parser.add_argument(
+        "--venv", type=os.path.abspath, metavar="DIR", help="use this environment as it is"
+    )
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     parser.add_argument("--append", action="store_true", help="put it there, below what there is")
     options = parser.parse_args()
@@ -346,7 +348,7 @@ def main() -> int:
         chosen = [package for package in listed if options.all or not package.optional]
     modes = tuple(options.mode or MODES)
     if options.venv is not None:
-        python, missing = options.venv / "bin" / "python", {}
+        python, missing = Path(options.venv, "bin", "python"), {}
     else:
         python, missing = environment(listed, options.python)
     installed = versions(python)

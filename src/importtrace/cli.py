@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = _dispatch(_parser(given[:1]).parse_args(given))
+        status = _dispatch(_parse(given))
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _silence_stdout()
         if "No usable temporary directory" in str(error):
             return _fail(f"{error.strerror}; set TMPDIR to a folder that can be written")
+        if error.filename is not None:  # what writes on a stream names no file
+            return _fail(f"cannot use {error.filename!r}: {error.strerror}; check its permissions")
         return _fail(f"cannot write the output: {error.strerror or error}")
 
 
@@ -75,6 +77,16 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f'{self.prog}: {message}; see "{self.prog} --help"\n')
+
+
+def _parse(given: list[str]) -> argparse.Namespace:
+    parser = _parser(given[:1])
+    known, unknown = parser.parse_known_args(given)
+    if unknown:
+        if known.command is not None:  # its own help is the one that has the options
+            parser.prog += f" {known.command}"
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return known
 
 
 def _parser(command: Sequence[str] = ()) -> argparse.ArgumentParser:

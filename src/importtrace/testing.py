@@ -123,7 +123,7 @@ class FreshInterpreter:
 
     def with_(self, **changes: object) -> FreshInterpreter:
         """The same with other settings."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)  # type: ignore[arg-type]  # `replace` refuses what is none
 
     def run(self, code: str, *args: str) -> FreshResult:
         """Run ``code`` as ``__main__``; ``args`` are its ``sys.argv[1:]``. Never raises for what it does."""

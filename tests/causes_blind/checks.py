@@ -49,7 +49,7 @@ def run_all(programs: list[Program], mode: str = "auto") -> dict[str, list[str]]
 
 def faults(program: Program, said: list[dict[str, Any]], files: dict[str, str]) -> list[str]:
     """Each way in which what was said is wrong or misses something; empty when all is right."""
-    if "outcome-not-judged" in program.only:
+    if not program.judged:
         return [fault for one in said for fault in _unreal(one["cause"] or {}, files)]
     by_label = {one["label"]: one for one in said}
     wrong = []

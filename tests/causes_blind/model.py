@@ -34,7 +34,6 @@ class Says:
     says: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     note: bool | None = None
-    root_type: str | None = None
     thread: str | None = None
 
     @property
@@ -51,8 +50,7 @@ class Program:
     marks: dict[str, tuple[str, int]]
     expect: dict[str, Says]
     entry: str = "main.py"
-    only: tuple[str, ...] = ()
-    slow: bool = False
+    judged: bool = True  # if not, only what is said of the files is checked
 
 
 @dataclass(slots=True)
@@ -66,8 +64,7 @@ class Table:
         /,
         *,
         entry: str = "main.py",
-        only: tuple[str, ...] = (),
-        slow: bool = False,
+        judged: bool = True,
         **expect: Says,
     ) -> None:
         """Read the text of a program; an empty `expect` says that it must end well."""
@@ -93,7 +90,6 @@ class Table:
                 marks,
                 expect,
                 entry,
-                only,
-                slow,
+                judged,
             )
         )

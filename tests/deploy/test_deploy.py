@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def our_names(text: str) -> set[str]:
 
 
 def written() -> set[str]:
-    """The attribute names of docs/spans.md, which are those of the exporter."""
+    """The names in the exporter's source."""
     source = (ROOT / "src" / "importtrace" / "exporters" / "plan.py").read_text()
     return our_names(source)
 
@@ -95,6 +96,17 @@ def test_the_queries_of_the_page_are_answered_by_a_failed_start_up(
     asked = set(re.findall(r"`(python\.import\.cause[a-z._]*)=", page))
     assert asked
     assert asked <= names
+
+
+def test_the_image_is_given_all_that_its_build_needs() -> None:
+    """Whatever pyproject.toml packs; a file that is not copied makes `docker build` fail."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = [*wheel["force-include"], *wheel["packages"], project["project"]["readme"]]
+    needed += ["pyproject.toml", *project["project"]["license-files"]]
+    steps = (DEPLOY / "image" / "Dockerfile").read_text().splitlines()
+    copied = [source for step in steps if step[:5] == "COPY " for source in step.split()[1:-1]]
+    assert [one for one in needed if not any(f"{one}/".startswith(f"{c}/") for c in copied)] == []
 
 
 def test_the_config_map_is_the_collectors_configuration_word_for_word() -> None:

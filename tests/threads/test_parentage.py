@@ -29,8 +29,7 @@ STARTS = {
 }
 
 
-# mode `finder` does not see the end of threading's load, after which thread starts are followed
-@pytest.mark.parametrize("mode", PROBED)
+@pytest.mark.parametrize("mode", MODES)
 def test_the_first_import_of_a_thread_and_only_that(mode, tmp_path):
     """starts -> (thread) first_one -> below; second_one has no parent; nor has what comes later."""
     result = run(tmp_path, "import starts\n", mode=mode, files=STARTS).ok()
@@ -101,7 +100,7 @@ def test_threading_is_not_loaded_for_it(mode, tmp_path):
     assert result.load("leaf")["thread"]["name"] == "MainThread"
 
 
-@pytest.mark.parametrize("mode", PROBED)
+@pytest.mark.parametrize("mode", MODES)
 def test_threading_loaded_while_tracing_is_followed(mode, tmp_path):
     """The body that imports ``threading`` for the first time starts a thread at once."""
     result = run(tmp_path, "import starts\n", mode=mode, files=STARTS, flags=("-S",), env=BARE).ok()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 from capture_support import MODES, run
 
@@ -30,8 +32,8 @@ session.uninstall()
 interpreters.destroy(inner)
 """
 
-pytest.importorskip("_xxsubinterpreters" if not __import__("importlib.util").util.find_spec(
-    "_interpreters") else "_interpreters")  # fmt: skip
+if find_spec("_interpreters") is None:
+    pytest.importorskip("_xxsubinterpreters", reason="no module to make interpreters with")
 
 
 @pytest.mark.parametrize("mode", MODES)

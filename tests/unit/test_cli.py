@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -253,6 +254,36 @@ def test_a_wrong_command_line_is_one_line(
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "--help" in err
+
+
+@pytest.mark.parametrize("arguments", [["report", "t", "--tree"], ["run", "--fast", "app.py"]])
+def test_an_unknown_option_names_the_help_that_has_the_others(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """The command's own, not the list of commands."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    command = f"importtrace {arguments[0]}"
+    err = capsys.readouterr().err
+    assert err.startswith(f"{command}: unrecognized arguments: --")
+    assert err.endswith(f'; see "{command} --help"\n')
+
+
+def test_what_cannot_be_read_is_not_told_as_output_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error that no command expected: the file that it names is said."""
+
+    def refused(given: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", "/srv/app")
+
+    monkeypatch.setattr(cli, "_dispatch", refused)
+    monkeypatch.setattr(cli, "_silence_stdout", lambda: None)
+    assert cli.main(["version"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("importtrace: cannot use '/srv/app': Permission denied; ")
+    assert err.count("\n") == 1
 
 
 def test_a_cause_that_nobody_could_have_written_is_no_traceback(

@@ -173,6 +173,14 @@ def test_what_is_missing_is_said_before_any_figure() -> None:
     assert "not observed here: waits" in head
 
 
+def test_of_what_was_not_observed_nothing_is_cut_out() -> None:
+    """However many kinds there are: lines are folded, and each kind is there whole."""
+    kinds = [f"things of the kind {number}" for number in range(8)]
+    head = text.report(race(not_observed=kinds), "t.jsonl").split("\n\n")[0]
+    assert ", ".join(kinds) in " ".join(head.split())
+    assert max(map(len, head.splitlines())) <= 80
+
+
 def test_a_program_that_imports_nothing_has_a_head_only() -> None:
     """No empty tables."""
     report = text.report(Trace(header=race().header, records=()), "t.jsonl")

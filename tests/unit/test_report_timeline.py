@@ -77,3 +77,18 @@ def test_a_request_that_failed_says_what_it_was_left_with() -> None:
     )
     assert "is left with half of a" in table
     assert "gives up on b" in table
+
+
+def test_a_request_that_got_its_module_and_lacked_a_name_did_not_give_up() -> None:
+    """The cause stands at the load around it; giving up is what a _DeadlockError is."""
+    lost = {"kind": "request", "outcome": "failed", "wait_ns": 3_000_000}
+    missed = {"type": "ImportError", "message": "cannot import name 'x' from 'a'"}
+    ended = {"type": "_DeadlockError", "message": "deadlock detected"}
+    table = timeline.report(
+        [
+            record(1, "a", ONE, 0, 3, error=missed, **lost),
+            record(2, "b", TWO, 1, 3, error=ended, **lost),
+        ]
+    )
+    assert "misses a name of a" in table
+    assert "gives up on b" in table

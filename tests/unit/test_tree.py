@@ -200,3 +200,13 @@ def test_every_load_is_in_the_tree_once_whatever_the_file_says(
     for one in found.tree:
         assert 0 <= one.depth <= depth + 1
         depth = one.depth
+
+
+def test_a_statement_is_no_second_failure_where_the_load_around_it_has_the_cause() -> None:
+    """A half-built module was handed out, a name was missing: one exception, told with its cause."""
+    same = {"type": "ImportError", "message": "m2 has no x"}
+    records = (
+        load(1, 0, 9, outcome="failed", error=same, cause={"kind": "thread_race"}),
+        load(2, 1, 1, kind="request", outcome="failed", error=same, parent=1),
+    )
+    assert [record.id for record in tree.failures(records)] == [1]

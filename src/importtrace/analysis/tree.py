@@ -134,12 +134,14 @@ def failures(records: tuple[ImportRecord, ...]) -> list[ImportRecord]:
     An exception that leaves five bodies fails five loads; four of them only passed it on.
     """
     failed = [record for record in records if record.outcome == "failed"]
-    errors = {record.id: record.error for record in failed}
-    passed_on = {
-        record.parent
-        for record in failed
-        if record.parent is not None and errors.get(record.parent) == record.error
-    }
+    by_id = {record.id: record for record in failed}
+    passed_on = set()
+    for record in failed:
+        around = by_id.get(record.parent) if record.parent is not None else None
+        if around is not None and around.error == record.error:
+            # a request's failed statement is told where the load's cause is
+            told = around.cause is not None and record.cause is None and record.kind == "request"
+            passed_on.add(record.id if told else around.id)
     return [record for record in failed if record.cause is not None or record.id not in passed_on]
 
 

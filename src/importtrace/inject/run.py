@@ -61,22 +61,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option, dest=setting, metavar=metavar, help=text)
     parser.add_argument("--python", metavar="EXE", help="the interpreter of SCRIPT, -m or -c")
     # REMAINDER: the program's own options are none of ours
-    parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE ...")
-    parser.add_argument("-c", dest="code", nargs=argparse.REMAINDER, metavar="CODE ...")
+    for option, dest, what in (("-m", "module", "MODULE"), ("-c", "code", "CODE")):
+        text = f"{what} and its arguments, as in: python {option} {what}"
+        parser.add_argument(option, dest=dest, nargs=argparse.REMAINDER, help=text)
     parser.add_argument("target", nargs=argparse.REMAINDER, metavar="SCRIPT | -- PROGRAM ...")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run the program; does not return where exec exists, unless there is nothing to run (2)."""
-    try:
-        command = command_line(options)
-        environment = environ(options, os.environ)
-    except ImportTraceError as error:
-        return _refuse(str(error))
+    """Run the program; does not return where exec exists. Raises TargetError, ConfigError."""
+    command = command_line(options)
+    environment = environ(options, os.environ)
     try:
         return _become(command, environment)
     except OSError as error:
-        return _refuse(f"cannot run {command[0]!r}: {error.strerror or error}; check the path")
+        why = error.strerror or error
+        raise TargetError(f"cannot run {command[0]!r}: {why}; check the path") from error
 
 
 def environ(options: argparse.Namespace, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -207,8 +206,3 @@ def _wait_for(file: str, argv: list[str], environment: dict[str, str]) -> int:
                 return child.wait()
             except KeyboardInterrupt:
                 continue  # the child got it too, and decides
-
-
-def _refuse(message: str) -> int:
-    print(f"importtrace run: {message}", file=sys.stderr)
-    return 2

@@ -37,9 +37,8 @@ def when_called(
     """
 
     def make(wrapper_class: "Any", original: "Any", undo: "Undo") -> "Any":
-        def enabled() -> (
-            bool
-        ):  # wrapt asks before each call; False: call the original straight away
+        def enabled() -> bool:
+            # wrapt asks before each call; False: call the original straight away
             undo()
             mark()
             return False

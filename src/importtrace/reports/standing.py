@@ -1,9 +1,11 @@
 """Where each thread stood: in a trace of a process that still runs, or was killed, as text.
 
-MainThread was running the body of shop.payment, 1,204.1 ms after the start
-  imported by
-    /srv/app/main.py line 3        from shop import cart
-    /srv/app/shop/cart.py line 1   import shop.payment
+MainThread: in the body of shop.payment, since 1,204.1 ms after the start
+  file /srv/app/shop/payment.py
+  shop.cart
+    asked for by /srv/app/main.py line 3: from shop import cart
+  shop.payment
+    asked for by /srv/app/shop/cart.py line 1: import shop.payment
 """
 
 from __future__ import annotations

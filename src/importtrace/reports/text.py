@@ -125,8 +125,9 @@ def _shortcomings(trace: Trace, paint: Paint) -> Iterator[str]:
         yield "  " + paint(fit(plain(line), WIDTH - 2), YELLOW)
     unseen = trace.header.get("not_observed")
     if isinstance(unseen, list) and unseen:
-        line = f"not observed here: {', '.join(map(str, unseen))}"
-        yield "  " + paint(fit(plain(line), WIDTH - 2), YELLOW)
+        kinds = plain(", ".join(map(str, unseen)))
+        for line in wrapped(kinds, "  not observed here: ", lines=4):
+            yield paint(line, YELLOW)
 
 
 def _failures(trace: Trace, name: str, paint: Paint) -> Iterator[str]:

@@ -91,4 +91,6 @@ def _lack(record: ImportRecord) -> str:
     partial = (record.cause or {}).get("partial")
     if isinstance(partial, dict) and partial.get("state") == "failed":
         return "is left with half of"
+    if (record.error or {}).get("type") == "ImportError":  # of `from … import …`: it got the module
+        return "misses a name of"
     return "gives up on"

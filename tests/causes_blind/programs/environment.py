@@ -293,7 +293,7 @@ import pkg.other
 import sys
 del sys.modules["pkg"]
 """,
-    only=("outcome-not-judged",),
+    judged=False,
 )
 P(
     "nothing_to_do_with_imports",

@@ -34,9 +34,9 @@ def _step_aside():
         sys.stderr.write("importtrace: not started: %s is incomplete; install it again\n" % here)
     if _THEIRS:
         if spec is not None:
-            here = globals()
-            here["__file__"], here["__spec__"], here["__loader__"] = spec.origin, spec, spec.loader
-            exec(spec.loader.get_code("sitecustomize"), here)
+            names = globals()
+            names.update(__file__=spec.origin, __spec__=spec, __loader__=spec.loader)
+            exec(spec.loader.get_code("sitecustomize"), names)
         return None
     this = sys.modules.pop("sitecustomize", None)
     if not present:
