@@ -9,8 +9,8 @@ import sys
 from time import perf_counter_ns as clock
 
 from importtrace import _compat
-from importtrace._callers import FailOpen, find_importer
-from importtrace._recorder import Load, Recorder, begin_load
+from importtrace._callers import LIMITS, FailOpen, find_importer
+from importtrace._recorder import COMPILED, Load, Recorder, begin_load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Bodies:
     def created(self, original: "Any") -> "Any":
         """`_init_module_attrs(spec, module)`: called once the loader has made the module."""
         threads = self.recorder.threads
+        limits = LIMITS
         ident = _thread
         ours = self._guard.ours
         now = clock
@@ -60,7 +61,7 @@ class Bodies:
                     load.origin = spec.origin
                     loader = spec.loader
                     load.loader = loader if type(loader) is type else type(loader)
-            except RecursionError:
+            except limits:
                 pass  # the program stands at the limit; no call here, not even to ours()
             except BaseException as error:
                 if not ours(error):
@@ -81,6 +82,7 @@ class Bodies:
         import _imp
 
         threads = self.recorder.threads
+        limits = LIMITS
         ident = _thread
         body = self._body
         note = self._note
@@ -121,7 +123,7 @@ class Bodies:
                         manual = body(namespace)
                 elif f is not find_frozen and type(f) is builtin and f in noted:
                     note(f)
-            except RecursionError:
+            except limits:
                 pass  # as above
             except BaseException as error:
                 if not ours(error):
@@ -132,7 +134,7 @@ class Bodies:
                 finally:
                     try:
                         manual()
-                    except RecursionError:
+                    except limits:
                         pass  # as above
                     except BaseException as error:
                         if not ours(error):
@@ -150,7 +152,7 @@ class Bodies:
             return
         load = state.stack[-1]
         if function is compile:
-            load.compiled = True
+            load.flags |= COMPILED
             return
         if function is _imp.create_builtin or function is _imp.create_dynamic:
             load.create = load.found = clock()

@@ -4,6 +4,7 @@ Hot, stdlib-free.
 """
 
 from importtrace import _compat
+from importtrace._recorder import ASKED, FROM_LIST, IMPLIED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ _EXTERNAL = _compat.EXTERNAL_GLOBALS
 _IMPORTLIB = ("importlib", "importlib.util")
 _STAND_INS = ("_init_module_attrs", "_call_with_frames_removed")
 
-ASKED, IMPLIED, FROM_LIST = 0, 1, 2
+# The program stands at one of its limits: no call of ours may follow, it would raise again. Made
+# here, since a tuple made where it is caught takes memory.
+LIMITS = (RecursionError, MemoryError)
 
 # Past the exception's own class, which may be the program's and run its code.
 _traceback: "Any" = vars(BaseException)["__traceback__"]

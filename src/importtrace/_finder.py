@@ -17,15 +17,16 @@ import sys
 from time import perf_counter_ns as clock
 
 from importtrace import _compat
-from importtrace._callers import ASKED, IMPLIED, FailOpen, find_importer
+from importtrace._callers import FailOpen, find_importer
 from importtrace._recorder import (
-    NEAR,
+    ASKED,
+    IMPLIED,
+    SLOW,
     Load,
     Recorder,
     ThreadState,
     begin_load,
-    place,
-    resolve_lines,
+    line_table,
 )
 
 TYPE_CHECKING = False
@@ -153,7 +154,11 @@ class TracingFinder:
             return None
         stack = state.stack
         while stack and not getattr(self.specs.get(stack[-1]), _FLAG, False):
-            self._forget(self.specs.get(stack.pop()))  # what saw its end was interrupted
+            over = stack[-1]  # what saw its end was interrupted
+            self._forget(self.specs.get(over))
+            self.specs.pop(over, None)
+            if stack and stack[-1] is over:
+                stack.pop()  # last of all: interrupted before, it is tried again
         parent = stack[-1] if stack else None
         if self._searches.get(state.ident):
             search = self._search_around(state, frame)
@@ -181,18 +186,14 @@ class TracingFinder:
         load.begin = begin
         load.importer = importer
         load.outer = _exception()
-        load.depth = 1
         load.end = load.found = load.body = load.line = 0
-        load.origin = load.loader = load.code = load.where = None
-        load.simple = False
+        load.origin = load.loader = load.code = load.lines = load.where = None
+        load.flags = SLOW
         if caller is not None:
-            if caller.f_lasti < NEAR:
-                load.where = caller.f_code.co_filename
-                load.line = caller.f_lineno or 0
-            else:
-                place(load, caller, state)
+            load.where = line_table(caller.f_code)
+            load.line = caller.f_lasti
         if how == IMPLIED:
-            load.implied = True
+            load.flags |= IMPLIED
         return load
 
     def _search_around(self, state: "ThreadState", frame: "FrameType | None") -> "Load | None":
@@ -256,9 +257,6 @@ class TracingFinder:
         if error is not None and error is load.outer and load.name in sys.modules:
             error = None  # it was being handled when the load began, and still is
         load.outer = None
-        if load.pending is not None:
-            resolve_lines(load.pending)
-            load.pending = None
         try:
             if error is not None:
                 if _ran(spec, error):
@@ -302,7 +300,10 @@ def _watch(finder: TracingFinder, recorder: Recorder, hooks: "Hooks") -> object:
 
     class Watch(int):
         def __set__(self, spec: "Any", value: "Any") -> None:
-            dict_of(spec)[_FLAG] = value
+            if spec.__class__ is _MODULE_SPEC:
+                spec.__dict__[_FLAG] = value  # no call before it: a signal's handler may raise there
+            else:
+                dict_of(spec)[_FLAG] = value
             try:
                 frame = _getframe(1)
                 if recorder.off or frame.f_globals is not _BOOTSTRAP:
@@ -316,7 +317,6 @@ def _watch(finder: TracingFinder, recorder: Recorder, hooks: "Hooks") -> object:
                 stack = load.thread.stack
                 if (
                     _exception() is not None
-                    or load.pending is not None
                     or load.re_entered is not None
                     or load.name in followed
                     or recorder.kept is not None

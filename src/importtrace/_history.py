@@ -3,7 +3,7 @@
 The recorder's objects in, the values of `analysis.facts` out.
 """
 
-from importtrace._recorder import thread_name
+from importtrace._recorder import lines, thread_name
 from importtrace.analysis.facts import Earlier, HandOut
 
 TYPE_CHECKING = False
@@ -112,13 +112,23 @@ def ref(state: "ThreadState") -> "dict[str, Any]":
 
 
 def place_of(record: "Load | Request") -> "tuple[str | None, int]":
-    """File and line of the importer; also before its body has ended and lines are resolved."""
+    """File and line of the importer; 0 where the line is not known."""
     where: Any = record.where
-    if type(where) is tuple:
-        return where
-    if where is None or type(where) is str:
+    if type(where) is not tuple:
         return where, record.line
-    for start, end, line in where.co_lines():
-        if start <= record.line < end:
-            return where.co_filename, line or 0
-    return where.co_filename, 0
+    found = _lines.get(where)
+    if found is None:
+        if len(_lines) > 1_000:
+            _lines.clear()
+        found = _lines[where] = list(lines(where))
+    low, high = 0, len(found)
+    while low < high:  # `bisect`, which the program may not have loaded
+        middle = (low + high) // 2
+        if found[middle][1] <= record.line:
+            low = middle + 1
+        else:
+            high = middle
+    return where[0], (found[low][2] or 0) if low < len(found) else 0
+
+
+_lines: "dict[tuple[str, bytes, int], list[tuple[int, int, int | None]]]" = {}

@@ -25,16 +25,19 @@ from time import perf_counter_ns as clock
 
 from importtrace import _compat
 from importtrace._bodies import Bodies
-from importtrace._callers import ASKED, FROM_LIST, IMPLIED, FailOpen, find_importer
+from importtrace._callers import LIMITS, FailOpen, find_importer
 from importtrace._recorder import (
-    NEAR,
+    ASKED,
+    DEEP,
+    FROM_LIST,
+    IMPLIED,
+    SLOW,
     Load,
     Recorder,
     Request,
     ThreadState,
     begin_load,
-    place,
-    resolve_lines,
+    line_table,
 )
 from importtrace._requests import Requests
 
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 _getframe = sys._getframe
 _exception = sys.exception
 _BOOTSTRAP = _compat.BOOTSTRAP_GLOBALS
+NEAR = 600  # reading a frame's line is linear in its offset, in bytes: up to here it costs little
 
 
 class Probes:
@@ -137,6 +141,8 @@ class Probes:
                 begin = recorder.started_at + len(state.stack)  # outermost first
                 load = begin_load(name, state, parent, begin, None, 0, None, None)
                 load.depth = _compat.lock_depth(lock)
+                if load.depth > 1:
+                    load.flags |= DEEP
                 load.adopted = True
                 state.stack.append(load)
                 recorder.open[lock] = load
@@ -187,6 +193,7 @@ class Probes:
                     stack = state.stack
                     while stack and stack[-1].end and not state.muted:
                         stack.pop()  # its release was interrupted
+                        state.dropped += 1
                     try:
                         frame = _getframe(depth)
                     except ValueError:  # asked by C code, with no frame above importlib's
@@ -194,51 +201,47 @@ class Probes:
                     code = frame.f_code
                     offset = frame.f_lasti
                     how = ASKED
-                    site = parent = None
                     if stack:
                         parent = stack[-1]
-                        importer = parent.name if code is parent.code else _asker(frame)
+                        importer = parent.name if code is parent.code else None
+                        where = parent.lines
                     else:
+                        parent = None
                         site = state.site
-                        if site is not None and site[0] is code and site[1] == offset:
-                            importer = site[2]
-                        else:
-                            site = None
-                            importer = _asker(frame)
-                    if importer is None and code.co_name == "_call_with_frames_removed":
-                        frame, how = _step_out(frame)
+                        importer = where = None
+                        if site is not None and site[0] is code:
+                            importer, where = site[1:]
+                    if importer is None:
                         importer = _asker(frame)
-                        code = frame.f_code
-                        offset = frame.f_lasti
+                        if importer is None and code.co_name == "_call_with_frames_removed":
+                            frame, how = _step_out(frame)
+                            importer = _asker(frame)
+                            code = frame.f_code
+                            offset = frame.f_lasti
+                        where = line_table(code)
+                        if parent is None:
+                            state.site = code, importer, where
+                    elif where is None:
+                        where = stack[-1].lines = line_table(code)
                     if importer is not None and not state.muted:
-                        if not stack:
+                        if parent is None:
                             parent, state.started_in = state.started_in, None
                         load = Load()
                         load.name = name
                         load.thread = state
                         load.parent = parent
                         load.begin = begin
+                        if began is not None and offset < NEAR:
+                            load.where = code.co_filename  # the spool wants the line at once
+                            load.line = frame.f_lineno or 0
+                        else:
+                            load.where = where
+                            load.line = offset
                         load.importer = importer
                         load.outer = _exception()
-                        load.depth = 1
+                        load.flags = how
                         load.end = load.found = load.body = 0
-                        load.origin = load.loader = load.code = None
-                        load.simple = True
-                        if site is not None:
-                            load.where = site[3]
-                            load.line = site[4]
-                        elif offset < NEAR:
-                            load.where = code.co_filename
-                            load.line = frame.f_lineno or 0
-                            if not stack:
-                                state.site = code, offset, importer, load.where, load.line
-                        else:
-                            place(load, frame, state)
-                        if how:
-                            if how == IMPLIED:
-                                load.implied = True
-                            else:
-                                load.from_list = True
+                        load.origin = load.loader = load.code = load.lines = None
                         open_loads[self] = load
                         stack.append(load)
                         if recorder.outermost is not None:
@@ -247,8 +250,8 @@ class Probes:
                             began(load)
                         return result
                 taken(self, begin, None, _getframe(1))
-            except RecursionError:
-                return result  # the program stands at the limit; no call here, not even to ours()
+            except LIMITS:
+                return result  # no call here, not even to ours()
             except BaseException as error:
                 if not ours(error):
                     # The caller never enters its `with`: the lock would stay taken for ever.
@@ -274,6 +277,7 @@ class Probes:
         if load is not None and load.thread is state and (state.muted or not loads):
             # Re-entered: the module is one that this thread is building.
             load.depth += 1
+            load.flags |= DEEP
             if not managed and (code is _compat.LOCK_UNLOCK or code is _compat.FIND_AND_LOAD):
                 self._requests.met_own(lock, state, begin, load, frame)
         elif state.muted:
@@ -314,13 +318,11 @@ class Probes:
             _exception(),
         )
         if caller is not None:
-            place(load, caller, state)  # of the importing load, which is still the innermost
-        if how == IMPLIED:
-            load.implied = True
-        elif how == FROM_LIST:
-            load.from_list = True
-        load.simple = waited is None
+            load.where = line_table(caller.f_code)
+            load.line = caller.f_lasti
+        load.flags = how
         if waited is not None:
+            load.flags = how | SLOW
             load.wait = waited.wait
             load.holder = waited.of
             load.waited = waited
@@ -329,7 +331,8 @@ class Probes:
         around = open_loads.get(lock)
         if around is not None:
             load.re_entered = around
-            load.simple = around.simple = False
+            load.flags |= SLOW
+            around.flags |= SLOW
         open_loads[lock] = load
         stack.append(load)
         if self.recorder.outermost is not None:
@@ -353,10 +356,8 @@ class Probes:
             try:
                 load = open_loads.get(self)
                 if load is not None:
-                    if load.depth != 1:
-                        load.depth -= 1
-                        load = None
-                    elif load.simple and load.found and _exception() is None:
+                    flags = load.flags
+                    if flags < SLOW and load.found and _exception() is None:
                         # It succeeded, as most do: `_close` written out.
                         load.end = clock()
                         load.outer = load.code = None
@@ -372,10 +373,19 @@ class Probes:
                             load.thread.dropped += 1
                         if kept is not None:
                             kept(load)
+                    elif flags & DEEP:
+                        load.depth -= 1
+                        if load.depth == 1:
+                            load.flags = flags & ~DEEP
+                        load = None
                     else:
                         close(self, load)
-            except RecursionError:
-                load = None  # as in acquire
+            except LIMITS:
+                if load is not None:  # no call here
+                    load.end = load.end or load.begin  # the next load takes it off the stack
+                    if self in open_loads:
+                        del open_loads[self]
+                load = None
             except BaseException as error:
                 if not ours(error):
                     if load is not None:
@@ -401,9 +411,6 @@ class Probes:
             if lock.__class__ is object or lock.name in sys.modules:
                 error = None  # it was being handled when the load began, and still is
         load.outer = load.code = None
-        if load.pending is not None:
-            resolve_lines(load.pending)
-            load.pending = None
         try:
             if error is not None:
                 self._failed(load, error)

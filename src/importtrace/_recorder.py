@@ -14,20 +14,26 @@ from time import perf_counter_ns as clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from collections.abc import Callable, Iterator
     from typing import Any
 
-CodeType = type((lambda: None).__code__)
+
+# `Load.flags`
+ASKED = 0
+IMPLIED = 1
+FROM_LIST = 2  # a try of importlib's whether a name of a `from` list is a submodule
+COMPILED = 4  # from source, not from bytecode
+SLOW = 8  # its end has more to look after
+DEEP = 16  # its thread has taken the lock again, `depth` times in all
 
 
 class Load:
     """One module being found, created and executed. Times are `clock()`; 0 means not reached.
 
-    `where` is the importer's file and `line` its line; or `where` is its code object and `line` the
-    offset of its instruction, until `where` becomes (file, line). What most loads never have is a
-    class attribute, and goes into the instance's dict only where it is set: memory and time of the
-    common case. `begin_load` makes one; the hottest place writes that out, since a call is dear there.
+    `where` is the importer's file and `line` its line; or `where` is what `line_table` gives for its
+    code, and `line` the offset of its instruction. What most loads never have is a class attribute,
+    and goes into the instance's dict only where it is set: memory and time of the common case.
+    `begin_load` makes one; the hottest place writes that out, since a call is dear there.
     """
 
     __slots__ = (
@@ -35,17 +41,17 @@ class Load:
         "begin",
         "body",
         "code",
-        "depth",
         "end",
+        "flags",
         "found",
         "importer",
         "line",
+        "lines",
         "loader",
         "name",
         "origin",
         "outer",
         "parent",
-        "simple",
         "thread",
         "where",
     )
@@ -64,26 +70,36 @@ class Load:
     loader: "Any"
     outer: "BaseException | None"  # the exception being handled when the load began
     code: "Any"  # that of the body, while it runs
-    depth: int  # how many times its thread holds the lock
-    simple: bool  # none of the following is set that its end has to look after
+    lines: (
+        "tuple[str, bytes, int] | None"  # `line_table` of the body, once it has imported something
+    )
+    flags: int
 
     adopted = False  # open when tracing began
-    compiled = False  # from source, not from bytecode
     create = 0  # an extension's creation began
     error: "tuple[str, str | None] | None" = None
+    depth = 1  # how many times its thread holds the lock
     failure: "Any" = None
-    from_list = False  # a try of importlib's whether a name of a `from` list is a submodule
     harmless = 0  # requests by its own children, and by importlib
     holder: "Load | None" = None  # the load that was waited for before this one
-    implied = False
-    pending: "list[Load | Request] | None" = None  # imports by its body, lines not yet resolved
-    far = 0  # imports by its body whose line was dear to read
     re_entered: "Load | None" = None  # the load of the same module that this one is inside of
     reload = False
     superseded = False  # one inside of it loaded the module
     void = False  # no load after all
     wait = 0
     waited: "Request | None" = None  # the request that became this load
+
+    @property
+    def implied(self) -> bool:
+        return self.flags & IMPLIED != 0
+
+    @property
+    def from_list(self) -> bool:
+        return self.flags & FROM_LIST != 0
+
+    @property
+    def compiled(self) -> bool:
+        return self.flags & COMPILED != 0
 
 
 def begin_load(
@@ -106,10 +122,9 @@ def begin_load(
     load.line = line
     load.importer = importer
     load.outer = outer
-    load.depth = 1
+    load.flags = SLOW
     load.end = load.found = load.body = 0
-    load.origin = load.loader = load.code = None
-    load.simple = False
+    load.origin = load.loader = load.code = load.lines = None
     return load
 
 
@@ -167,7 +182,6 @@ class ThreadState:
         "ident",
         "muted",
         "name",
-        "pending",
         "serial",
         "site",
         "stack",
@@ -180,13 +194,12 @@ class ThreadState:
         self.ident = ident
         self.name = thread_name(ident)
         self.stack: list[Load] = []
-        self.pending: list[Load | Request] = []
         self.muted = 0  # > 0 while we import for ourselves
         self.dropped = 0  # per thread, so that counting needs no lock
         self.waiting: Request | None = None
         self.started_in = started_in
-        # (code, offset, module, file, line) of its last import outside of all loads: loops import there
-        self.site: tuple[Any, int, str, str, int] | None = None
+        # (code, module, its line table) of its last import outside of all loads: loops import there
+        self.site: tuple[Any, str | None, Any] | None = None
         self.failing: Any = None
 
 
@@ -283,6 +296,7 @@ class Recorder:
         for order, load in enumerate(state.stack):
             load.begin = now + order  # outermost first, also where the clock is coarse
             load.adopted = True
+            load.flags |= SLOW
         for lock, load in list(self.open.items()):
             if load.thread is not state:
                 del self.open[lock]
@@ -303,11 +317,14 @@ class Recorder:
 
     def records(self) -> "list[Load | Request]":
         """What was kept, and what is open now, by begin."""
-        found = list(self.log)
+        # What is open first: what ends meanwhile is found twice, not lost.
+        found: list[Load | Request] = []
         for state in list(self.threads.values()):
-            found += state.stack
-        found.sort(key=_begin)
-        return found
+            found += [load for load in list(state.stack) if not load.end]  # else its release failed
+        found += self.log
+        once = list({id(record): record for record in found}.values())
+        once.sort(key=_begin)
+        return once
 
     @property
     def dropped(self) -> int:
@@ -315,75 +332,24 @@ class Recorder:
         return self.dropped_earlier + sum(state.dropped for state in list(self.threads.values()))
 
 
-# Reading a frame's line is linear in the distance of the instruction from the start of its code.
-# One this near is read at once, and the first few of a body further on: a pass over the whole code,
-# which serves all that come after, costs as much as those few.
-NEAR = 600
-FAR = 4
+def line_table(code: "Any") -> "tuple[str, bytes, int]":
+    """(file, table, first line): what the line of any instruction of this code can be told from later.
 
-
-def place(record: "Load | Request", frame: "FrameType", state: ThreadState) -> None:
-    """Where the import is: the line is read now, or in one pass when the importing body ends."""
-    code = frame.f_code
-    offset = frame.f_lasti
-    importing = state.stack[-1] if state.stack else None
-    if offset < NEAR:
-        near = True
-    elif importing is None:
-        near = False
-    else:
-        importing.far += 1
-        near = importing.far <= FAR
-    if near:
-        record.where = code.co_filename
-        record.line = frame.f_lineno or 0
-        return
-    record.where = code
-    record.line = offset
-    if importing is not None:
-        if importing.pending is None:
-            importing.pending = []
-            importing.simple = False
-        importing.pending.append(record)
-    else:
-        if len(state.pending) > 255:
-            resolve_lines(state.pending)
-            state.pending.clear()
-        state.pending.append(record)
-
-
-def resolve_lines(pending: "list[Load | Request]") -> None:
-    """Turn code objects and instruction offsets into files and lines, in one pass per code object.
-
-    `frame.f_lineno` is linear in the line number at each call; one pass over `co_lines()` is linear
-    once. Records of one body come in the order of its instructions, so they are walked together.
+    Reading a frame's line is linear in the distance of its instruction from the start of the code, at
+    each import; and to keep the code object itself would cost more memory.
     """
-    groups: dict[int, list[Load | Request]] = {}
-    for record in pending:
-        if type(record.where) is CodeType:
-            groups.setdefault(id(record.where), []).append(record)
-    for records in groups.values():
-        code: Any = records[0].where
-        records.sort(key=_offset)
-        waiting = iter(records)
-        record = next(waiting)
-        done = False
-        for _, end, line in code.co_lines():
-            while record.line < end:
-                # one store: another thread may be reading
-                record.where = (code.co_filename, line or 0)
-                following = next(waiting, None)
-                if following is None:
-                    done = True
-                    break
-                record = following
-            if done:
-                break
+    return code.co_filename, code.co_linetable, code.co_firstlineno
+
+
+def lines(where: "tuple[str, bytes, int]") -> "Iterator[tuple[int, int, int | None]]":
+    """(offset of the first instruction, of the one behind the last, line), as `code.co_lines()`."""
+    _, table, first = where
+    return _blank.__code__.replace(co_linetable=table, co_firstlineno=first).co_lines()
+
+
+def _blank() -> None:
+    pass
 
 
 def _begin(record: "Load | Request") -> int:
     return record.begin
-
-
-def _offset(record: "Load | Request") -> int:
-    return record.line

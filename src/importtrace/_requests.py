@@ -9,8 +9,8 @@ import sys
 from time import perf_counter_ns as clock
 
 from importtrace import _compat
-from importtrace._callers import IMPLIED, FailOpen, find_importer, leave
-from importtrace._recorder import Load, Recorder, Request, ThreadState, place
+from importtrace._callers import LIMITS, FailOpen, find_importer, leave
+from importtrace._recorder import IMPLIED, Load, Recorder, Request, ThreadState, line_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Requests:
                 request.end = clock()
                 request.wait = request.end - begin
             self._taken(lock, begin, request, frame)
+        except LIMITS:
+            return result  # no call here, not even to ours()
         except BaseException as error:
             if not self._guard.ours(error):
                 lock.release()
@@ -150,7 +152,8 @@ class Requests:
             request.importer = importer if type(importer) is str else None
             request.where_code = id(caller.f_code)
             request.frame = id(caller)
-            place(request, caller, state)
+            request.where = line_table(caller.f_code)
+            request.line = caller.f_lasti
         return request
 
     def met_own(

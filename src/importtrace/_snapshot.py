@@ -188,7 +188,7 @@ class _Builder:
             origin=load.origin,
             loader=_name(load.loader),
             bytecode=_bytecode(load),
-            error=_error(caught) if load.error is not None else None,
+            error=_error(caught, load) if load.error is not None else None,
             handled=self._handled(load, caught) if caught is not None else None,
             cause=caught.cause if caught is not None and caught.loads[0] is load else None,
             implied=load.implied or None,
@@ -359,13 +359,15 @@ def _bytecode(load: "Load") -> "Any":
     return "unknown"
 
 
-def _error(caught: "Caught | None") -> "dict[str, Any] | None":
-    if caught is None:
+def _error(caught: "Caught | None", load: "Load | None" = None) -> "dict[str, Any] | None":
+    """Of a load without `caught`, what was seen at its end is all there is."""
+    if caught is not None:
+        kind, message = caught.type, caught.message
+    elif load is not None and load.error is not None:
+        kind, message = load.error
+    else:
         return None
-    error = {"type": caught.type}
-    if caught.message is not None:
-        error["message"] = caught.message
-    return error
+    return {"type": kind} if message is None else {"type": kind, "message": message}
 
 
 def _refused(request: "Request") -> "dict[str, Any] | None":

@@ -19,7 +19,7 @@ from time import perf_counter_ns as clock
 from importtrace import _spool_folder as folders
 from importtrace import _spool_format as layout
 from importtrace._callers import FailOpen
-from importtrace._recorder import CodeType, Load, Recorder, thread_name
+from importtrace._recorder import Load, Recorder, lines, thread_name
 from importtrace._spool_file import File, take
 from importtrace._spool_hooks import hooks
 from importtrace._spool_text import to_json, without_home
@@ -352,27 +352,25 @@ class Spool:
         return "\x1f".join([text.replace("\0", "\\0").replace("\x1f", "\\x1f") for text in found])
 
     def _place(self, record: "Load | Request") -> "tuple[str | None, int]":
-        """File and line of the importer, from code object and offset where that is all there is.
+        """File and line of the importer, from line table and offset where that is all there is.
 
         The imports of one body come in the order of its instructions: each goes on where the one
         before it stopped, so that all of them together walk the table once.
         """
         where: Any = record.where
         offset = record.line
-        if type(where) is tuple:
-            return where
-        if type(where) is not CodeType:
+        if type(where) is not tuple:
             return where, offset
         place = self._places.get(id(where))
         if place is None or place[0] is not where or place[2] > offset:
             if len(self._places) > 200:
                 self._places.clear()
-            lines = where.co_lines()
-            place = [where, lines, *next(lines, (0, 1 << 62, 0))]
+            parts = lines(where)
+            place = [where, parts, *next(parts, (0, 1 << 62, 0))]
             self._places[id(where)] = place
         while offset >= place[3]:
             place[2:] = next(place[1], (place[3], 1 << 62, 0))
-        return where.co_filename, place[4] or 0
+        return where[0], place[4] or 0
 
 
 def _key(load: "Load | None") -> str:

@@ -180,6 +180,11 @@ class Session:
         """A load ends with an exception; its lock is still held."""
         failures = self._failures
         if failures is None:
+            if issubclass(type(error), MemoryError):
+                # There is nothing to explain, and what would do it takes memory to load.
+                first = error.args[0] if error.args else None
+                load.error = type(error).__qualname__, first if type(first) is str else None
+                return
             if sys.meta_path is None or sys.is_finalizing():
                 return  # the interpreter is shutting down: nothing can be imported any more
             state = self._recorder.state()

@@ -72,8 +72,10 @@ CANNOT = {
     r"^wait: (if state is not None:|state\.waiting = None)$": "a slot of a class of ours",
     r"^leave: |: leave\(error\)$": "the slot of every exception, past its class",
     r"^acquire: (if error\.__traceback__ is not None:|error\.__traceback__ = )": "`leave`, written out",
-    r": except (BaseException as \w+|RecursionError):$": "the name of a builtin",
-    r"^__set__: dict_of\(spec\)\[_FLAG\] = value$": "the store that importlib asked for",
+    r": except (BaseException as \w+|LIMITS|limits|RecursionError):$": "a name of ours or a builtin",
+    r"^__set__: (if spec\.__class__ is|(spec\.__dict__|dict_of\(spec\))\[_FLAG\] = value$)": (
+        "the store that importlib asked for"
+    ),
 }
 FORWARDS = ("CALL_FUNCTION_EX", "DICT_MERGE", "BUILD_MAP")  # `return f(*args, **kwds)`
 _CANNOT = re.compile("|".join(CANNOT))

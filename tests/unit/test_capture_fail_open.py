@@ -56,7 +56,7 @@ BREAKS = {
     "judge": "importtrace._failures.Failures._judge",
     "note": "importtrace._failures.Failures.note",
     "load": "importtrace._probes.begin_load",
-    "place": "importtrace._probes.place",
+    "line_table": "importtrace._probes.line_table",
     "finder": "importtrace._finder.TracingFinder._begin",
     "started": "importtrace._finder.TracingFinder.started",
     "ended": "importtrace._finder.TracingFinder.ended",
