@@ -14,6 +14,7 @@ from importtrace.analysis.kinds import (
     class_twin,
     failed_there,
     half_built,
+    in_a_running_loop,
     loaded_again,
     orphaned,
     partial_of,
@@ -213,9 +214,9 @@ def _name(failure: "Failure", files: "Files") -> "Cause | None":
         if found == "later" and line:
             kind = "circular" if opened.own else "thread_race"
             return half_built(kind, failure, files, star.module, failure.name, opened, line)
-    swallowed = guards.swallowed(
-        files.source(where.file), where.file, failure.name, failure.earlier
-    )
+    source = files.source(where.file)
+    stars = lookup.offering(failure, files, source, where.file, failure.name)
+    swallowed = guards.swallowed(source, where.file, failure.name, failure.earlier, stars)
     return swallowed_earlier(failure, where.module, swallowed) if swallowed is not None else None
 
 
@@ -320,6 +321,11 @@ def _raised(failure: "Failure", files: "Files") -> "Cause | None":
         )
     if where is not None:
         _half_built_names(cause, failure, files, where)
+    if in_a_running_loop(failure):
+        cause["hint"] = (
+            f"{failure.load} starts an event loop where one already runs: do that in a function that is "
+            "called, not while the module is imported"
+        )
     return cause
 
 

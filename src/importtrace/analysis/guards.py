@@ -4,7 +4,7 @@ Pure and stdlib-free, as `causes`. Evidence is a failure that was recorded, and 
 stands in the body of that very `try`.
 """
 
-from importtrace.analysis.statements import Source, statements, walk
+from importtrace.analysis.statements import Binding, Source, statements, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,16 +33,26 @@ class Swallowed:
 
 
 def swallowed(
-    source: "Source | None", file: str | None, name: str, earlier: "list[Earlier]"
+    source: "Source | None",
+    file: str | None,
+    name: str,
+    earlier: "list[Earlier]",
+    stars: "tuple[Binding, ...]" = (),
 ) -> "Swallowed | None":
-    """The caught failure that kept `name` from being bound in this file."""
+    """The caught failure that kept `name` from being bound in this file. `stars`: the star imports
+    there whose module has the name."""
     if source is None or file is None:
         return None
-    for binding in source.bindings(name):
+    for binding in (*source.bindings(name), *stars):
         for around in reversed(binding.path):
-            if not getattr(around, "handlers", None) or not _inside(binding.line, around.body):
+            if not getattr(around, "handlers", None):
+                continue
+            if _inside(binding.line, around.body):
+                found = _failed_in(around, file, earlier, upto=binding.end)
+            elif around.orelse and _inside(binding.line, around.orelse):
+                found = _failed_in(around, file, earlier, upto=None)  # else: if nothing failed
+            else:
                 continue  # bound in a handler: the fallback, not the attempt
-            found = _failed_in(around, file, earlier, upto=binding.end)
             if found is not None:
                 at = {"file": file, "line": binding.line}
                 return Swallowed(name, found, handler(around, file), at)

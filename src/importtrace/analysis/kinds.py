@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from importtrace.analysis.facts import Earlier, Failure, Files, OpenLoad
+    from importtrace.analysis.facts import Earlier, Failure, Files, Frame, OpenLoad
     from importtrace.analysis.links import Cause
 
 
@@ -125,7 +125,8 @@ def absent(failure: "Failure", files: "Files", module: str, name: str) -> "Cause
     """The module has no such name, and no import that is going on will change that."""
     file = failure.files.get(module)
     source = files.source(file)
-    swallowed = guards.swallowed(source, file, name, failure.earlier)
+    stars = lookup.offering(failure, files, source, file, name)
+    swallowed = guards.swallowed(source, file, name, failure.earlier, stars)
     if swallowed is not None:
         return swallowed_earlier(failure, module, swallowed)
     if failure.left_by is not None:
@@ -223,6 +224,8 @@ def absent(failure: "Failure", files: "Files", module: str, name: str) -> "Cause
         cause["hint"] = f"check which version of {dist[0]} has it"
     elif any(one.file == file and one.module == "__main__" for one in failure.frames):
         cause["hint"] = f"the script imports itself; if another {module} was meant, rename {file}"
+    elif file and (hidden := lookup.behind(failure, files, module)) is not None:
+        cause["hint"] = f"it stands in front of {hidden}; if that was meant, rename {file}"
     return cause
 
 
@@ -359,3 +362,20 @@ def orphaned(
         cause["summary"] = f"{module} stays half-built in this process, without {name!r}: {forked}"
     cause["hint"] = f"import {module} before forking, or start the process by spawn or forkserver"
     return cause
+
+
+def in_a_running_loop(failure: "Failure") -> bool:
+    """asyncio refuses what the body asks of it, and its loop is what called whoever imports the module."""
+    frames = failure.frames
+    if failure.type != "RuntimeError" or not _of_asyncio(frames[-1] if frames else None):
+        return False
+    for frame in frames:
+        if frame.body and frame.module == failure.load:
+            return False
+        if _of_asyncio(frame):
+            return True
+    return False
+
+
+def _of_asyncio(frame: "Frame | None") -> bool:
+    return frame is not None and (frame.module or "").partition(".")[0] == "asyncio"

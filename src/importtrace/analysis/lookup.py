@@ -6,6 +6,7 @@ from importtrace.analysis.statements import Source, _bound_by, absolute, stateme
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from importtrace.analysis.facts import Failure, Files, Frame
     from importtrace.analysis.statements import Binding
@@ -88,6 +89,8 @@ def sibling(failure: "Failure", files: "Files") -> "tuple[Frame, str] | None":
             continue
         failure.files.setdefault(asked.module, asked.file)
         folder = asking.file.rpartition("/")[0]
+        if not folder:
+            continue  # a statement of no file's: `-c`, an entry of a race
         for candidate in _candidates(failure, files, asked.module):
             home = candidate.rpartition("/")[0]
             if candidate.endswith("/__init__.py"):
@@ -110,11 +113,64 @@ def submodule(failure: "Failure", files: "Files", module: str, name: str) -> boo
 def other_module(failure: "Failure", files: "Files", module: str, name: str) -> str | None:
     """Another file of this top-level name, further down the path, that does bind `name`."""
     for candidate in _candidates(failure, files, module):
-        if candidate.endswith(".py"):
-            source = files.source(candidate)
-            if source is not None and source.bindings(name):
-                return candidate
+        if _offers(failure, files, candidate, name, MOST_STARS):
+            return candidate
     return None
+
+
+def behind(failure: "Failure", files: "Files", module: str) -> str | None:
+    """The next file of this top-level name further down the path."""
+    return next(iter(_candidates(failure, files, module)), None)
+
+
+MOST_STARS = 3  # files, one star import behind the other
+
+
+def _offers(failure: "Failure", files: "Files", file: str, name: str, stars: int) -> bool:
+    """Whether the text of this file, or of what it star-imports, binds `name`: `datetime` has all that it
+    has from `_datetime` or `_pydatetime`."""
+    source = files.source(file) if file.endswith(".py") else None
+    if source is None:
+        return False
+    if source.bindings(name):
+        return True
+    return any(_offered_by(star, failure, files, file, name, stars) for star in source.stars())
+
+
+def offering(
+    failure: "Failure", files: "Files", source: "Source | None", file: str | None, name: str
+) -> "tuple[Binding, ...]":
+    """The star imports of this file whose module has the name."""
+    if source is None or file is None:
+        return ()
+    return tuple(
+        star
+        for star in source.star_bindings()
+        if _offered_by(star.node, failure, files, file, name, MOST_STARS)
+    )
+
+
+def _offered_by(
+    star: "Any", failure: "Failure", files: "Files", file: str, name: str, stars: int
+) -> bool:
+    if not stars or not star.module:
+        return False
+    folders = (file.rsplit("/", star.level)[0],) if star.level else failure.path
+    found = _first(files, folders, star.module)
+    source = files.source(found)
+    if found is None or source is None or not source.exports(name):
+        return False
+    return _offers(failure, files, found, name, stars - 1)
+
+
+def _first(files: "Files", folders: "Iterable[str]", module: str) -> str | None:
+    """The file by which `import module` would find it, if these folders are all there is to look into."""
+    top, *rest = module.split(".")
+    found = next(filter(None, (_find(files, folder, top) for folder in folders)), None)
+    for part in rest:
+        home, _, last = (found or "").rpartition("/")
+        found = _find(files, home, part) if last == "__init__.py" else None
+    return found
 
 
 def other_package(

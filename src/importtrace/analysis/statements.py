@@ -114,11 +114,25 @@ class Source:
 
     def stars(self) -> "list[Any]":
         """The `from … import *` statements at module level."""
+        return [star.node for star in self.star_bindings()]
+
+    def star_bindings(self) -> "list[Binding]":
+        """The same, with the statements around them."""
         return [
-            node
-            for node, _ in statements(self.tree)
+            Binding(node, path)
+            for node, path in statements(self.tree)
             if type(node).__name__ == "ImportFrom" and node.names[0].name == "*"
         ]
+
+    def exports(self, name: str) -> bool:
+        """Whether a star import takes `name`, as far as the text tells: it is public, or the list
+        `__all__` has it."""
+        listed = self.bindings("__all__")
+        if not listed:
+            return not name.startswith("_")
+        value = getattr(listed[-1].node, "value", None)
+        names = [getattr(one, "value", None) for one in getattr(value, "elts", ())]
+        return len(listed) == 1 and name in names
 
     def binds_by_other_means(self, name: str) -> bool:
         """Whether `name` may be bound in a way that no statement shows: `globals()[…]`, `exec`, `setattr`,

@@ -59,6 +59,14 @@ CASES = [
                 "import dataclasses",
                 "inspect.py",
             ),
+            (
+                "star",
+                "AttributeError",
+                "module 'datetime' has no attribute 'date'",
+                "datetime",
+                "import calendar",
+                "datetime.py",
+            ),
         )
     ),
     Case("shadowed_stdlib", "twin_complete"),
@@ -150,6 +158,12 @@ CASES = [
                 at("program.py", "from acme_http import Client"),
             ),
             (
+                "star",
+                "ImportError",
+                "cannot import name 'Client' from 'acme_http'",
+                at("program.py", "from acme_http import Client"),
+            ),
+            (
                 "submodule",
                 "ModuleNotFoundError",
                 "No module named 'acme_http.errors'; 'acme_http' is not a package",
@@ -162,6 +176,21 @@ CASES = [
                 at("acme_http.py", "from acme_http import Client"),
             ),
         )
+    ),
+    Case(
+        "shadowed_distribution",
+        "twin_star",
+        {
+            "main": Fails(
+                "ImportError",
+                "cannot import name 'Client' from 'acme_http'",
+                "missing_name",
+                module="acme_http",
+                name="Client",
+                hint=("in front of",),
+            )
+        },
+        roots=SITE,
     ),
     Case(
         "shadowed_distribution",

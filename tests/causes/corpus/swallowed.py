@@ -30,6 +30,51 @@ SWALLOWED = [
         roots=SITE,
         handled={"fastlib": "ModuleNotFoundError"},
     ),
+    *(
+        Case(
+            "swallowed",
+            variant,
+            {
+                "main": Fails(
+                    "ImportError",
+                    "cannot import name 'dumps' from 'app.compat'",
+                    "swallowed_earlier",
+                    module="app.compat",
+                    name="dumps",
+                    ends=at("app/backend.py", "from app.compat import dumps"),
+                    root=BROKEN,
+                    caught_at=at("app/compat.py", "except ImportError:"),
+                    bound_at=at("app/compat.py", statement),
+                    absent=("cycle", "partial", "waits"),
+                )
+            },
+            roots=SITE,
+            handled={"fastlib": "ModuleNotFoundError"},
+        )
+        for variant, statement in (
+            ("else_name", "dumps = fastlib.dumps"),
+            ("star_name", "from fastlib import *"),
+        )
+    ),
+    *(
+        Case(
+            "swallowed",
+            variant,
+            {
+                "main": Fails(
+                    "ImportError",
+                    "cannot import name 'dumps' from 'app.compat'",
+                    "missing_name",
+                    module="app.compat",
+                    name="dumps",
+                    absent=NOTHING_CIRCULAR,
+                )
+            },
+            roots=SITE,
+            handled={"fastlib": "ModuleNotFoundError"},
+        )
+        for variant in ("star_unexported", "star_other")  # whole, fastlib would not have given it
+    ),
     Case(
         "swallowed",
         "absent_name",

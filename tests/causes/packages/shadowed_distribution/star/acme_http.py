@@ -1,0 +1,3 @@
+"""The user's own, in front of the installed one."""
+
+TIMEOUT = 3

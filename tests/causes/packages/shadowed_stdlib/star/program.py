@@ -1,0 +1,3 @@
+import calendar
+
+MAIN = calendar.month

@@ -1,0 +1,7 @@
+try:
+    import fastlib
+except ImportError:
+    FAST = False
+else:
+    FAST = True
+    dumps = fastlib.dumps

@@ -1,0 +1,4 @@
+try:
+    from fastlib import *
+except ImportError:
+    pass
