@@ -287,10 +287,13 @@ class Probes:
         elif code is _compat.RELOAD:
             self._begin(lock, state, begin, waited, frame)
             recorder.open[lock].reload = True
-        elif waited is not None:
-            self._requests.hand_out(waited)
-            recorder.keep(waited)
-            state.started_in = None
+        else:
+            if waited is None:
+                waited = self._requests.overtaken(lock, state, begin, frame)
+            if waited is not None:
+                self._requests.hand_out(waited)
+                recorder.keep(waited)
+                state.started_in = None
 
     def _begin(
         self,

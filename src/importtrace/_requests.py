@@ -85,6 +85,23 @@ class Requests:
                 raise
         return result
 
+    def overtaken(
+        self, lock: "Any", state: "ThreadState", begin: int, frame: "FrameType"
+    ) -> "Request | None":
+        """The lock was free when we looked, and was taken before CPython did: a load that has ended
+        since we asked is what was waited for."""
+        for load in reversed(self.recorder.log):
+            if load.end < begin:
+                return None  # the log is in the order in which things end
+            if load.name == lock.name and type(load) is Load and load.thread is not state:
+                request = self._request(lock, state, begin, frame)
+                request.of = load
+                request.owner = load.thread
+                request.end = clock()
+                request.wait = request.end - begin
+                return request
+        return None
+
     def refused(self, lock: "Any", begin: int, error: BaseException, frame: "FrameType") -> None:
         """A deadlock over a lock that was free when we looked at its owner."""
         try:

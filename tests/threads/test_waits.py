@@ -57,6 +57,47 @@ def test_a_wait_for_another_thread_s_load(mode, statement, tmp_path):
 
 
 @pytest.mark.parametrize("mode", PROBED)
+def test_a_wait_for_a_lock_that_was_free_a_moment_ago(mode, tmp_path):
+    """Another thread takes the lock between our look at its owner and CPython's: the wait is recorded."""
+    program = f"""
+    session.uninstall()
+    import _frozen_importlib, threading, time, gates, blocked
+    original = _frozen_importlib._ModuleLock.acquire
+    def acquire(self):
+        if self.name == "slow" and threading.current_thread().name == "waiter":
+            gates.looked.set()
+            assert gates.in_slow.wait(20)
+        return original(self)
+    _frozen_importlib._ModuleLock.acquire = acquire
+    session = importtrace.install(mode={mode!r}, log="off", spans="off", file="trace.jsonl")
+    waiter = threading.Thread(target=__import__, args=("waits",), name="waiter")
+    waiter.start()
+    assert gates.looked.wait(20)
+    builder = threading.Thread(target=__import__, args=("slow",), name="builder")
+    builder.start()
+    blocked.until(waiter.ident, "slow")
+    time.sleep(0.1)  # how long the wait is to be, at the least
+    gates.leave.set()
+    waiter.join(20)
+    builder.join(20)
+    """
+    files = {
+        "gates.py": GATES + "looked = threading.Event()\n",
+        "blocked.py": BLOCKED,
+        "slow.py": "import gates\ngates.in_slow.set()\nassert gates.leave.wait(20)\n",
+        "waits.py": "import slow\nimport gates\n",
+    }
+    result = run(tmp_path, program, mode=mode, files=files).ok()
+    request, load = result.request("slow"), result.load("slow")
+    assert request["outcome"] == "waited"
+    assert request["of"] == load["id"]
+    assert request["held_by"]["thread"]["name"] == "builder"
+    assert request["wait_ns"] > 90e6
+    assert result.parent(request) == "waits"
+    assert request["importer"]["line"] == 1
+
+
+@pytest.mark.parametrize("mode", PROBED)
 def test_a_waiter_that_builds_the_module_itself_after_a_failure(mode, tmp_path):
     """The holder's load failed; the waiter's own is a load that waited, held by the first."""
     program = """
