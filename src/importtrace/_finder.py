@@ -26,7 +26,7 @@ from importtrace._recorder import (
     Recorder,
     ThreadState,
     begin_load,
-    line_table,
+    place,
 )
 
 TYPE_CHECKING = False
@@ -187,11 +187,10 @@ class TracingFinder:
         load.importer = importer
         load.outer = _exception()
         load.end = load.found = load.body = load.line = 0
-        load.origin = load.loader = load.code = load.lines = load.where = None
+        load.origin = load.loader = load.code = load.where = None
         load.flags = SLOW
         if caller is not None:
-            load.where = line_table(caller.f_code)
-            load.line = caller.f_lasti
+            load.where, load.line = place(caller)
         if how == IMPLIED:
             load.flags |= IMPLIED
         return load
@@ -301,7 +300,9 @@ def _watch(finder: TracingFinder, recorder: Recorder, hooks: "Hooks") -> object:
     class Watch(int):
         def __set__(self, spec: "Any", value: "Any") -> None:
             if spec.__class__ is _MODULE_SPEC:
-                spec.__dict__[_FLAG] = value  # no call before it: a signal's handler may raise there
+                spec.__dict__[_FLAG] = (
+                    value  # no call before it: a signal's handler may raise there
+                )
             else:
                 dict_of(spec)[_FLAG] = value
             try:

@@ -31,6 +31,7 @@ from importtrace._recorder import (
     DEEP,
     FROM_LIST,
     IMPLIED,
+    NEAR,
     SLOW,
     Load,
     Recorder,
@@ -38,6 +39,7 @@ from importtrace._recorder import (
     ThreadState,
     begin_load,
     line_table,
+    place,
 )
 from importtrace._requests import Requests
 
@@ -52,7 +54,6 @@ if TYPE_CHECKING:
 _getframe = sys._getframe
 _exception = sys.exception
 _BOOTSTRAP = _compat.BOOTSTRAP_GLOBALS
-NEAR = 600  # reading a frame's line is linear in its offset, in bytes: up to here it costs little
 
 
 class Probes:
@@ -201,47 +202,46 @@ class Probes:
                     code = frame.f_code
                     offset = frame.f_lasti
                     how = ASKED
+                    parent = site = None
                     if stack:
                         parent = stack[-1]
-                        importer = parent.name if code is parent.code else None
-                        where = parent.lines
+                        importer = parent.name if code is parent.code else _asker(frame)
                     else:
-                        parent = None
                         site = state.site
-                        importer = where = None
-                        if site is not None and site[0] is code:
-                            importer, where = site[1:]
-                    if importer is None:
-                        importer = _asker(frame)
-                        if importer is None and code.co_name == "_call_with_frames_removed":
-                            frame, how = _step_out(frame)
+                        if site is not None and site[0] is code and site[1] == offset:
+                            importer = site[2]
+                        else:
+                            site = None
                             importer = _asker(frame)
-                            code = frame.f_code
-                            offset = frame.f_lasti
-                        where = line_table(code)
-                        if parent is None:
-                            state.site = code, importer, where
-                    elif where is None:
-                        where = stack[-1].lines = line_table(code)
+                    if importer is None and code.co_name == "_call_with_frames_removed":
+                        frame, how = _step_out(frame)
+                        importer = _asker(frame)
+                        code = frame.f_code
+                        offset = frame.f_lasti
                     if importer is not None and not state.muted:
-                        if parent is None:
+                        if not stack:
                             parent, state.started_in = state.started_in, None
                         load = Load()
                         load.name = name
                         load.thread = state
                         load.parent = parent
                         load.begin = begin
-                        if began is not None and offset < NEAR:
-                            load.where = code.co_filename  # the spool wants the line at once
+                        if site is not None:
+                            load.where = site[3]
+                            load.line = site[4]
+                        elif offset < NEAR:
+                            load.where = code.co_filename
                             load.line = frame.f_lineno or 0
+                            if not stack:
+                                state.site = code, offset, importer, load.where, load.line
                         else:
-                            load.where = where
+                            load.where = line_table(code)
                             load.line = offset
                         load.importer = importer
                         load.outer = _exception()
                         load.flags = how
                         load.end = load.found = load.body = 0
-                        load.origin = load.loader = load.code = load.lines = None
+                        load.origin = load.loader = load.code = None
                         open_loads[self] = load
                         stack.append(load)
                         if recorder.outermost is not None:
@@ -321,8 +321,7 @@ class Probes:
             _exception(),
         )
         if caller is not None:
-            load.where = line_table(caller.f_code)
-            load.line = caller.f_lasti
+            load.where, load.line = place(caller)
         load.flags = how
         if waited is not None:
             load.flags = how | SLOW

@@ -15,6 +15,7 @@ from time import perf_counter_ns as clock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
     from typing import Any
 
 
@@ -30,8 +31,8 @@ DEEP = 16  # its thread has taken the lock again, `depth` times in all
 class Load:
     """One module being found, created and executed. Times are `clock()`; 0 means not reached.
 
-    `where` is the importer's file and `line` its line; or `where` is what `line_table` gives for its
-    code, and `line` the offset of its instruction. What most loads never have is a class attribute,
+    `where` is the importer's file and `line` its line; or, far down in a body, `where` is what
+    `line_table` gives for its code, and `line` the offset of its instruction. What most loads never have is a class attribute,
     and goes into the instance's dict only where it is set: memory and time of the common case.
     `begin_load` makes one; the hottest place writes that out, since a call is dear there.
     """
@@ -46,7 +47,6 @@ class Load:
         "found",
         "importer",
         "line",
-        "lines",
         "loader",
         "name",
         "origin",
@@ -70,9 +70,6 @@ class Load:
     loader: "Any"
     outer: "BaseException | None"  # the exception being handled when the load began
     code: "Any"  # that of the body, while it runs
-    lines: (
-        "tuple[str, bytes, int] | None"  # `line_table` of the body, once it has imported something
-    )
     flags: int
 
     adopted = False  # open when tracing began
@@ -124,7 +121,7 @@ def begin_load(
     load.outer = outer
     load.flags = SLOW
     load.end = load.found = load.body = 0
-    load.origin = load.loader = load.code = load.lines = None
+    load.origin = load.loader = load.code = None
     return load
 
 
@@ -198,8 +195,8 @@ class ThreadState:
         self.dropped = 0  # per thread, so that counting needs no lock
         self.waiting: Request | None = None
         self.started_in = started_in
-        # (code, module, its line table) of its last import outside of all loads: loops import there
-        self.site: tuple[Any, str | None, Any] | None = None
+        # (code, offset, module, file, line) of its last import outside of all loads: loops import there
+        self.site: tuple[Any, int, str, str, int] | None = None
         self.failing: Any = None
 
 
@@ -332,12 +329,20 @@ class Recorder:
         return self.dropped_earlier + sum(state.dropped for state in list(self.threads.values()))
 
 
-def line_table(code: "Any") -> "tuple[str, bytes, int]":
-    """(file, table, first line): what the line of any instruction of this code can be told from later.
+# Reading a frame's line is linear in the distance of the instruction, in bytes, from the start of its
+# code. One this near is read at once; a body with ten thousand imports is not walked for each of them.
+NEAR = 600
 
-    Reading a frame's line is linear in the distance of its instruction from the start of the code, at
-    each import; and to keep the code object itself would cost more memory.
-    """
+
+def place(frame: "FrameType") -> "tuple[Any, int]":
+    """`where` and `line` of a record that this frame asks for."""
+    code, offset = frame.f_code, frame.f_lasti
+    return (code.co_filename, frame.f_lineno or 0) if offset < NEAR else (line_table(code), offset)
+
+
+def line_table(code: "Any") -> "tuple[str, bytes, int]":
+    """(file, table, first line): what the line of any instruction of this code can be told from later,
+    at less memory than to keep the code object."""
     return code.co_filename, code.co_linetable, code.co_firstlineno
 
 

@@ -10,7 +10,7 @@ from time import perf_counter_ns as clock
 
 from importtrace import _compat
 from importtrace._callers import LIMITS, FailOpen, find_importer, leave
-from importtrace._recorder import IMPLIED, Load, Recorder, Request, ThreadState, line_table
+from importtrace._recorder import IMPLIED, Load, Recorder, Request, ThreadState, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,8 +169,7 @@ class Requests:
             request.importer = importer if type(importer) is str else None
             request.where_code = id(caller.f_code)
             request.frame = id(caller)
-            request.where = line_table(caller.f_code)
-            request.line = caller.f_lasti
+            request.where, request.line = place(caller)
         return request
 
     def met_own(

@@ -56,7 +56,7 @@ BREAKS = {
     "judge": "importtrace._failures.Failures._judge",
     "note": "importtrace._failures.Failures.note",
     "load": "importtrace._probes.begin_load",
-    "line_table": "importtrace._probes.line_table",
+    "place": "importtrace._probes.place",
     "finder": "importtrace._finder.TracingFinder._begin",
     "started": "importtrace._finder.TracingFinder.started",
     "ended": "importtrace._finder.TracingFinder.ended",
