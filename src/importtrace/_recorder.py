@@ -32,8 +32,9 @@ class Load:
     """One module being found, created and executed. Times are `clock()`; 0 means not reached.
 
     `where` is the importer's file and `line` its line; or, far down in a body, `where` is what
-    `line_table` gives for its code, and `line` the offset of its instruction. What most loads never have is a class attribute,
-    and goes into the instance's dict only where it is set: memory and time of the common case.
+    `line_table` gives for its code, and `line` the offset of its instruction. What most loads never have
+    is a class attribute, and goes into the instance's dict only where it is set: memory and time of the
+    common case.
     `begin_load` makes one; the hottest place writes that out, since a call is dear there.
     """
 

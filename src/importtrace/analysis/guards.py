@@ -66,7 +66,35 @@ def swallowed(
             if found is not None:
                 at = {"file": file, "line": binding.line}
                 return Swallowed(name, found, {"file": file, "line": around.lineno}, at)
+        for around in binding.path:
+            flag = _needed(around, binding.line) if type(around).__name__ == "If" else None
+            unset = _unset(source, file, flag, earlier) if flag is not None else None
+            if unset is not None:
+                at = {"file": file, "line": binding.line}
+                return Swallowed(name, unset.earlier, unset.caught_at, at)
     return None
+
+
+def _needed(branch: "Any", line: int) -> str | None:
+    """The name that must be true, or something, for `line` of this `if` to run."""
+    test, then = branch.test, _inside(line, branch.body)
+    if type(test).__name__ == "UnaryOp" and type(test.op).__name__ == "Not":
+        test, then = test.operand, not then
+    elif type(test).__name__ == "Compare" and len(test.ops) == 1:
+        kind, right = type(test.ops[0]).__name__, test.comparators[0]
+        if kind not in ("Is", "IsNot") or getattr(right, "value", ...) is not None:
+            return None
+        test, then = test.left, then == (kind == "IsNot")
+    return str(test.id) if then and type(test).__name__ == "Name" else None
+
+
+def _unset(source: "Source", file: str, name: str, earlier: "list[Earlier]") -> "Swallowed | None":
+    """The caught failure whose handler is the last statement to bind `name`, to False or None."""
+    last = source.bindings(name)[-1:]
+    value = getattr(last[0].node, "value", None) if last else None
+    if getattr(value, "value", ...) not in (False, None):
+        return None
+    return _replaced_by(last[0], file, name, earlier)
 
 
 def replaced(
@@ -76,12 +104,21 @@ def replaced(
     if source is None or file is None:
         return None
     for binding in source.bindings(name):
-        for outer, inner in zip(binding.path, binding.path[1:], strict=False):
-            if type(inner).__name__ != "ExceptHandler" or not hasattr(outer, "handlers"):
-                continue
-            found = _failed_in(outer, file, earlier, upto=None)
-            if found is not None:
-                return Swallowed(name, found, handler(outer, file), None)
+        found = _replaced_by(binding, file, name, earlier)
+        if found is not None:
+            return found
+    return None
+
+
+def _replaced_by(
+    binding: "Binding", file: str, name: str, earlier: "list[Earlier]"
+) -> "Swallowed | None":
+    for outer, inner in zip(binding.path, binding.path[1:], strict=False):
+        if type(inner).__name__ != "ExceptHandler" or not hasattr(outer, "handlers"):
+            continue
+        found = _failed_in(outer, file, earlier, upto=None)
+        if found is not None:
+            return Swallowed(name, found, handler(outer, file), None)
     return None
 
 

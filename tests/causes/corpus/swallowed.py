@@ -54,6 +54,8 @@ SWALLOWED = [
         for variant, statement in (
             ("else_name", "dumps = fastlib.dumps"),
             ("star_name", "from fastlib import *"),
+            ("flag_name", "dumps = fastlib.dumps"),
+            ("flag_none", "dumps = fastlib.dumps"),
         )
     ),
     *(
@@ -73,7 +75,8 @@ SWALLOWED = [
             roots=SITE,
             handled={"fastlib": "ModuleNotFoundError"},
         )
-        for variant in ("star_unexported", "star_other")  # whole, fastlib would not have given it
+        # whole, fastlib would not have given it; or it is not what the branch asks for
+        for variant in ("star_unexported", "star_other", "flag_set_again")
     ),
     Case(
         "swallowed",
