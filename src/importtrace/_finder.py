@@ -20,6 +20,7 @@ from importtrace import _compat
 from importtrace._callers import FailOpen, find_importer
 from importtrace._recorder import (
     ASKED,
+    FAILED,
     IMPLIED,
     SLOW,
     Load,
@@ -153,11 +154,14 @@ class TracingFinder:
         if state.muted or recorder.off:
             return None
         stack = state.stack
-        while stack and not getattr(self.specs.get(stack[-1]), _FLAG, False):
-            over = stack[-1]  # what saw its end was interrupted
-            self._forget(self.specs.get(over))
-            self.specs.pop(over, None)
-            if stack and stack[-1] is over:
+        while stack:
+            last = stack[-1]
+            if getattr(self.specs.get(last), _FLAG, False):
+                break
+            self._forget(self.specs.get(last))  # what saw its end was interrupted
+            self.specs.pop(last, None)
+            recorder.keep_interrupted(last, None)
+            if stack and stack[-1] is last:  # a signal handler's import may have come between
                 stack.pop()  # last of all: interrupted before, it is tried again
         parent = stack[-1] if stack else None
         if self._searches.get(state.ident):
@@ -205,16 +209,20 @@ class TracingFinder:
                 if id(above) == ident and _works_on(above, load.name):
                     return load
                 above = above.f_back
-            searches.pop()
+            if searches:  # a signal handler's import may have come between
+                searches.pop()
         return None
 
     # a body begins and ends ----------------------------------------------------------------
 
-    def interrupted(self, spec: "Any", error: BaseException) -> bool:
+    def interrupted(self, spec: "Any", load: "Load | None", error: BaseException) -> bool:
         """Whether an error in the watch is ours; after the program's own, the load is over for us."""
         if self._guard.ours(error):
             return True
-        self._forget(spec)
+        load = self._recorder.open.get(id(spec), load)
+        if load is not None:
+            self._forget(spec)
+            self._recorder.keep_interrupted(load, error)
         return False
 
     def started(self, spec: "Any", frame: "FrameType") -> None:
@@ -238,13 +246,13 @@ class TracingFinder:
             load.origin = spec.origin
             loader = spec.loader
             load.loader = loader if isinstance(loader, type) else type(loader)
-        load.thread.stack.append(load)
         key = id(spec)  # importlib holds it while the body runs
         open_loads = self._recorder.open
         if key in open_loads:  # a finder may give one spec twice
             load.re_entered = open_loads[key]
         self.specs[load] = spec
         open_loads[key] = load
+        load.thread.stack.append(load)  # last: a signal handler's import looks for its spec
         if self._recorder.began is not None:
             self._recorder.began(load)
 
@@ -260,6 +268,7 @@ class TracingFinder:
             if error is not None:
                 if _ran(spec, error):
                     load.body = load.found or load.begin
+                load.error = FAILED  # no call before that: it may be interrupted
                 try:
                     self._failed(load, error)
                 finally:
@@ -305,6 +314,7 @@ def _watch(finder: TracingFinder, recorder: Recorder, hooks: "Hooks") -> object:
                 )
             else:
                 dict_of(spec)[_FLAG] = value
+            load = None
             try:
                 frame = _getframe(1)
                 if recorder.off or frame.f_globals is not _BOOTSTRAP:
@@ -321,20 +331,23 @@ def _watch(finder: TracingFinder, recorder: Recorder, hooks: "Hooks") -> object:
                     or load.re_entered is not None
                     or load.name in followed
                     or recorder.kept is not None
-                    or stack[-1] is not load
+                    or not stack
+                    or stack[-1] is not load  # a signal handler's import took it off
                     or len(log) >= recorder.room
                 ):
                     ended(spec, load)
                 else:  # as nearly always: `ended` written out
                     load.end = clock()
                     load.outer = None
-                    del open_loads[id(spec)], specs[load]
-                    stack.pop()
+                    open_loads.pop(id(spec), None)
+                    specs.pop(load, None)
+                    if stack and stack[-1] is load:
+                        stack.pop()
                     log.append(load)
             except RecursionError:
                 pass  # the program stands at the limit, as above
             except BaseException as error:
-                if not interrupted(spec, error):
+                if not interrupted(spec, load, error):
                     raise
 
     return Watch()

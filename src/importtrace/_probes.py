@@ -29,6 +29,7 @@ from importtrace._callers import LIMITS, FailOpen, find_importer
 from importtrace._recorder import (
     ASKED,
     DEEP,
+    FAILED,
     FROM_LIST,
     IMPLIED,
     NEAR,
@@ -348,7 +349,7 @@ class Probes:
         log = recorder.log
         kept = recorder.kept
         close = self._close
-        forget = self._forget
+        interrupted = self._interrupted
         ours = self._guard.ours
         followed = self._hooks.followed
         loaded = self._hooks.loaded
@@ -390,8 +391,7 @@ class Probes:
                 load = None
             except BaseException as error:
                 if not ours(error):
-                    if load is not None:
-                        forget(self, load)
+                    interrupted(self, load, error)
                     raise
             finally:
                 original(self)
@@ -415,6 +415,7 @@ class Probes:
         load.outer = load.code = None
         try:
             if error is not None:
+                load.error = FAILED  # no call before that: it may be interrupted
                 self._failed(load, error)
             elif not load.found and not load.body and not load.adopted:
                 # A lock taken for something else, or (3.15) only to wait: no module was looked for.
@@ -429,6 +430,20 @@ class Probes:
                 recorder.keep(load)
             elif recorder.kept is not None:
                 recorder.kept(load)
+
+    def _interrupted(self, lock: "Any", load: "Load | None", error: BaseException) -> None:
+        """`release` met a signal handler's `error`: the lock is given back all the same."""
+        if load is None:  # while it was being looked up
+            load = self.recorder.open.get(lock)
+            if load is None:
+                return
+            if load.flags & DEEP:
+                load.depth -= 1
+                if load.depth == 1:
+                    load.flags &= ~DEEP
+                return
+        self._forget(lock, load)
+        self.recorder.keep_interrupted(load, error)
 
     def _forget(self, lock: "Any", load: Load) -> None:
         """It is no longer open; harmless to say twice."""

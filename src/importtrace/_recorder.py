@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+FAILED = ("BaseException", None)  # a load's error until more is known of it
+
 # `Load.flags`
 ASKED = 0
 IMPLIED = 1
@@ -312,6 +314,18 @@ class Recorder:
             record.thread.dropped += 1
         if self.kept is not None:
             self.kept(record)
+
+    def keep_interrupted(self, load: "Load", error: "BaseException | None") -> None:
+        """A load whose end was interrupted by a signal handler of the program's, and what it raised."""
+        if load.void or not (load.found or load.body or load.adopted):
+            return
+        load.end = load.end or clock()
+        load.outer = load.code = None
+        if load.error is FAILED or (load.error is None and load.name not in sys.modules):
+            reason = error and (error.__context__ or error)
+            load.error = FAILED if reason is None else (type(reason).__qualname__, None)
+        if not any(load is one for one in self.log[-64:]):
+            self.keep(load)
 
     def records(self) -> "list[Load | Request]":
         """What was kept, and what is open now, by begin."""
