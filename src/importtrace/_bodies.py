@@ -4,7 +4,6 @@ Each is replaced by its equal, with importlib's name, file and globals: in a tra
 stack it is what it replaces. Bodies that no lock announces are recorded here, too.
 """
 
-import _thread
 import sys
 from time import perf_counter_ns as clock
 
@@ -37,7 +36,13 @@ class Bodies:
         """`_init_module_attrs(spec, module)`: called once the loader has made the module."""
         threads = self.recorder.threads
         limits = LIMITS
-        ident = _thread
+        ident = self.recorder.who
+
+        def rebind(other: "Any") -> None:
+            nonlocal ident
+            ident = other
+
+        self.recorder.rebind.append(rebind)
         ours = self._guard.ours
         now = clock
         spec_type = _compat.bootstrap_function("ModuleSpec")
@@ -83,7 +88,13 @@ class Bodies:
 
         threads = self.recorder.threads
         limits = LIMITS
-        ident = _thread
+        ident = self.recorder.who
+
+        def rebind(other: "Any") -> None:
+            nonlocal ident
+            ident = other
+
+        self.recorder.rebind.append(rebind)
         body = self._body
         note = self._note
         entered = self.recorder.entered
@@ -147,7 +158,7 @@ class Bodies:
         """Something else that importlib calls for the innermost load."""
         import _imp
 
-        state = self.recorder.threads.get(_thread.get_ident())
+        state = self.recorder.threads.get(self.recorder.who.get_ident())
         if state is None or not state.stack or state.muted:
             return
         load = state.stack[-1]

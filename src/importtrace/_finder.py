@@ -12,7 +12,6 @@ A search that ends without a module leaves no mark, and a body cannot be told fr
 code: the trace says so (`not_observed`).
 """
 
-import _thread
 import sys
 from time import perf_counter_ns as clock
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from importtrace._hooks import Hooks
 
 _getframe = sys._getframe
-_get_ident = _thread.get_ident
 _exception = sys.exception
 _FLAG = "_initializing"
 _MODULE_SPEC = _compat.bootstrap_function("ModuleSpec")
@@ -148,7 +146,7 @@ class TracingFinder:
         """A load, asked for below `frame`, which is importlib's."""
         begin = clock()
         recorder = self._recorder
-        state = recorder.threads.get(_get_ident())
+        state = recorder.threads.get(recorder.who.get_ident())
         if state is None or not state.stack:
             state = recorder.state()  # a new thread, or one with a dead one's ident
         if state.muted or recorder.off:
@@ -228,7 +226,7 @@ class TracingFinder:
     def started(self, spec: "Any", frame: "FrameType") -> None:
         """importlib has made the module of `spec` and runs its body next."""
         caller = frame.f_back  # of _load_unlocked
-        searches = self._searches.get(_get_ident())
+        searches = self._searches.get(self._recorder.who.get_ident())
         load = None
         while searches:
             ident, search = searches.pop()

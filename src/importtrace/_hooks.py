@@ -42,6 +42,7 @@ class Hooks:
         """`ready_at`: the places that the user names; `ready_points` are then not used."""
         self._replace(sys, "excepthook", self._excepthook)
         self._follow("threading", self._patch_threading)
+        self._follow("greenlet", self._follow_greenlets)
         for point in ready_at:
             self._follow_users_point(point)
         for module, name in ready_points.items() if not ready_at else ():
@@ -158,6 +159,18 @@ class Hooks:
 
         return start
 
+    # greenlets -----------------------------------------------------------------------------
+
+    def _follow_greenlets(self) -> None:
+        """They share their thread's ident, and take turns in the middle of imports."""
+        current: Any = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+        builtin: Any = type(len)
+        if type(current) is not builtin:
+            return  # a file of the user's that has its name
+        recorder = self._recorder
+        recorder.follow(Greenlets(current))
+        self._undo.append(lambda: recorder.follow(_thread))
+
     # ready points --------------------------------------------------------------------------
 
     def _patch_ready_point(
@@ -225,6 +238,20 @@ class Hooks:
                 if self._is_loaded(name):
                     for action in self.followed.pop(name, ()):
                         action()
+
+
+class Greenlets:
+    """Stands where `_thread` stands as `Recorder.who`, once the package `greenlet` is loaded.
+
+    A thread's first greenlet goes by the thread's ident, as before; another by its own id, as in gevent.
+    """
+
+    def __init__(self, current: "Callable[[], Any]") -> None:
+        self._current = current
+
+    def get_ident(self) -> int:
+        greenlet = self._current()
+        return _thread.get_ident() if greenlet.parent is None else id(greenlet)
 
 
 class Process:

@@ -19,7 +19,6 @@ Fail open: our part of a probe runs in `try`. What it raises itself stops the tr
 what a signal handler raises there is the program's, and passes.
 """
 
-import _thread
 import sys
 from time import perf_counter_ns as clock
 
@@ -165,6 +164,13 @@ class Probes:
         wait = self._requests.wait
         ours = self._guard.ours
         began = recorder.began
+        who = recorder.who
+
+        def rebind(other: "Any") -> None:
+            nonlocal who
+            who = other
+
+        recorder.rebind.append(rebind)
 
         def acquire(self: "Any") -> bool:
             begin = clock()
@@ -185,9 +191,10 @@ class Probes:
                 if owner is None and name not in sys.modules and not recorder.off:
                     # A load, most likely by an import statement; if it is none after all, the
                     # release finds that nothing was searched. Written out: this is the hot path.
-                    # eventlet gives importlib a `_thread` of its own, which names no greenlets
-                    same = _BOOTSTRAP["_thread"] is _thread
-                    state = threads.get(self.owner if same else _thread.get_ident())
+                    # eventlet gives importlib a `_thread` of its own, which names no greenlets; nor
+                    # do plain greenlets have idents
+                    same = _BOOTSTRAP["_thread"] is who
+                    state = threads.get(self.owner if same else who.get_ident())
                     if state is None or (
                         not state.stack and getattr(recorder.local, "state", None) is not state
                     ):
@@ -275,8 +282,12 @@ class Probes:
             frame = frame.f_back  # type: ignore[assignment]  # `with` stands in a frame
             code = frame.f_code
         loads = code is _compat.FIND_AND_LOAD and lock.name not in sys.modules
-        if load is not None and load.thread is state and (state.muted or not loads):
-            # Re-entered: the module is one that this thread is building.
+        if (
+            load is not None
+            and (load.thread is state or recorder.shares(load.thread, state))
+            and (state.muted or not loads)
+        ):
+            # Re-entered: the module is one that this thread is building, or a greenlet of it.
             load.depth += 1
             load.flags |= DEEP
             if not managed and (code is _compat.LOCK_UNLOCK or code is _compat.FIND_AND_LOAD):

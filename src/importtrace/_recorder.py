@@ -182,6 +182,7 @@ class ThreadState:
         "ident",
         "muted",
         "name",
+        "of_thread",
         "serial",
         "site",
         "stack",
@@ -192,6 +193,7 @@ class ThreadState:
     def __init__(self, serial: int, ident: int, started_in: "Load | None") -> None:
         self.serial = serial
         self.ident = ident
+        self.of_thread = _thread.get_ident()  # what importlib's locks call the one that made it
         self.name = thread_name(ident)
         self.stack: list[Load] = []
         self.muted = 0  # > 0 while we import for ourselves
@@ -237,6 +239,10 @@ class Recorder:
         # Called once with the next load or wait that begins, when it is there to be seen (_watchdog.py).
         self.outermost: Callable[[], None] | None = None
         self.dropped_earlier = 0
+        # Whose `get_ident()` names whoever has a stack of loads of its own: threads, until greenlets
+        # are there (_hooks.py). The seams keep it at hand; `rebind` has what tells them of another.
+        self.who: Any = _thread
+        self.rebind: list[Callable[[Any], None]] = []
         self.local: Any = _thread._local()
         self._serial = 0
         self._serial_lock = _thread.allocate_lock()
@@ -245,15 +251,15 @@ class Recorder:
 
     def state(self) -> "ThreadState":
         """This thread's state. `threads` alone may give that of a dead thread with the same ident."""
-        ident = _thread.get_ident()
+        ident = self.who.get_ident()
         try:
             state: ThreadState = self.local.state
         except AttributeError:
             state = self.local.state = self.new_state(ident)
             return state
         if state.ident != ident:
-            # gevent's get_ident() names the greenlet, and importlib's locks take it for a thread:
-            # each greenlet has its own stack of loads.
+            # A greenlet: each has its own stack of loads. (gevent's `_thread.get_ident()` names it,
+            # and importlib's locks take it for a thread.)
             found = self.threads.get(ident)
             state = found if found is not None else self.new_state(ident)
         return state
@@ -276,6 +282,16 @@ class Recorder:
             self.dropped_earlier += gone.dropped
         self.threads[ident] = state
         return state
+
+    def follow(self, who: "Any") -> None:
+        """From now on `who.get_ident()` says whose stack of loads it is."""
+        self.who = who
+        for rebind in self.rebind:
+            rebind(who)
+
+    def shares(self, one: ThreadState, other: ThreadState) -> bool:
+        """Whether both are greenlets of one thread, whom importlib's locks take for the same."""
+        return self.who is not _thread and one.of_thread == other.of_thread
 
     def restart(self) -> None:
         """In a forked child: only this thread lives on, and what it has open began elsewhere."""

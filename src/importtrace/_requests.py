@@ -179,7 +179,7 @@ class Requests:
         caller, how = find_importer(frame)
         name = lock.name
         importer = caller.f_globals.get("__name__") if caller is not None else None
-        if (
+        if load.thread is state and (
             how == IMPLIED
             or type(importer) is not str
             or importer == name
@@ -190,7 +190,7 @@ class Requests:
         request = self._request(lock, state, begin, frame)
         request.end = clock()
         request.of = load
-        request.owner = state
+        request.owner = load.thread
         self.hand_out(request)
         self.recorder.keep(request)
 

@@ -201,7 +201,8 @@ class _Builder:
         caught = self._by_request.get(id(request))
         of = request.of
         partial = request.deadlock == "accepted" or (
-            request.owner is request.thread and request.deadlock is None
+            request.deadlock is None
+            and (request.owner is request.thread or _of_one_thread(request))
         )
         failed_there = of is not None and of.error is not None and not partial
         importer, names = self._importer(request)
@@ -368,6 +369,13 @@ def _error(caught: "Caught | None", load: "Load | None" = None) -> "dict[str, An
     else:
         return None
     return {"type": kind} if message is None else {"type": kind, "message": message}
+
+
+def _of_one_thread(request: "Request") -> bool:
+    """Whether it asked another greenlet of its thread, which it cannot wait for."""
+    owner = request.owner
+    unwaited = request.end and not request.wait
+    return bool(unwaited) and owner is not None and owner.of_thread == request.thread.of_thread
 
 
 def _refused(request: "Request") -> "dict[str, Any] | None":
