@@ -7,7 +7,7 @@ can no longer be seen then is left out.
 import sys
 
 from importtrace import _compat, _late
-from importtrace._files import file_of, names, namespace_of, read
+from importtrace._files import file_of, names, namespace_of, read, search_path
 from importtrace._frames import (
     MOST_FRAMES,
     args_of,
@@ -74,7 +74,7 @@ class Collector:
         failure.import_error = is_a(error, ImportError)
         failure.not_found = is_a(error, ModuleNotFoundError)
         failure.deadlock = is_a(error, _compat.DeadlockError)
-        failure.path = tuple(entry for entry in sys.path if type(entry) is str)
+        failure.path = search_path()
         self._frames(failure, stack, thread, in_flight)
         name = None
         for kind in (ImportError, NameError):

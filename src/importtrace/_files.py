@@ -42,3 +42,13 @@ def names(folder: str) -> list[str]:
     except (OSError, AttributeError):
         return []
     return names
+
+
+def search_path() -> tuple[str, ...]:
+    """`sys.path` with the current folder in place of an empty entry, as the files found there have it."""
+    system: Any = sys.modules.get("posix") or sys.modules.get("nt")
+    try:
+        here = system.getcwd()
+    except (OSError, AttributeError):
+        here = ""
+    return tuple(entry or here for entry in sys.path if type(entry) is str)

@@ -25,7 +25,7 @@ def chain(count, seconds):
 @pytest.mark.parametrize("threads", [False, True])
 def test_run_that_begins_bodies_is_slow_and_one_that_does_not_hangs(package, runner, threads):
     """Both take longer than their limit; only one of them is to blame."""
-    folder = package({**chain(20, 0.12), "spin/__init__.py": "while True: pass\n"})
+    folder = package({**chain(100, 0.12), "spin/__init__.py": "while True: pass\n"})
     limits = {"path": (folder,), "threads": threads, "run_limit_s": 0.6}
     getting_on = runner.run(Scenario.of("slow.m0", **limits))
     assert (getting_on.outcome, getting_on.slow) == ("timeout", True)
@@ -36,7 +36,9 @@ def test_run_that_begins_bodies_is_slow_and_one_that_does_not_hangs(package, run
 
 def test_slow_package_is_not_blamed(package):
     """Its rows say that they were not judged."""
-    report = explore("slow.m0", path=[package(chain(20, 0.12))], run_limit_s=0.6, strategy="orders")
+    report = explore(
+        "slow.m0", path=[package(chain(100, 0.12))], run_limit_s=0.6, strategy="orders"
+    )
     assert not report.failed
     assert [row.judged for row in report.orders] == ["slow"]
     assert "too slow to judge" in text(report)
@@ -119,9 +121,12 @@ def test_module_that_its_package_makes_may_be_an_entry(package):
         }
     )
     report = explore("top", entries=["top.moves", "top"], path=[folder], time_limit_s=60, seed=1)
-    (proof,) = report.proofs
-    assert proof.result.first.type == "ModuleNotFoundError"
-    assert "is there once top has been imported" in proof.cause["summary"]
+    if TRUE_HERE["parents_first"]:
+        assert not report.failed  # the package is waited for, and has made its module by then
+    else:
+        (proof,) = report.proofs
+        assert proof.result.first.type == "ModuleNotFoundError"
+        assert "is there once top has been imported" in proof.cause["summary"]
     with pytest.raises(InputError, match=r"top\.mooves"):
         explore("top", entries=["top.mooves"], path=[folder])
 
@@ -156,3 +161,70 @@ def test_limit_ends_a_run_and_a_proof_in_their_middle(package):
         with pytest.raises(TimeOver):
             alone.run(Scenario.of("rest", path=(folder,), run_limit_s=30.0))
         assert time.monotonic() - begin < 10
+
+
+def test_what_fails_on_any_thread_but_the_main_one_is_said_as_that(package):
+    """A signal handler set in a body needs no interleaving to fail; the orders, in the main thread, work."""
+    files = {"sig/__init__.py": "import signal\nsignal.signal(signal.SIGUSR2, signal.SIG_IGN)\n"}
+    files["sig/other.py"] = ""
+    report = explore("sig", path=[package(files)], time_limit_s=20)
+    assert not report.failed
+    [first, *_] = report.notes
+    assert first.startswith("works in the main thread and fails in any other")
+    assert "ValueError: signal only works in main thread" in first
+
+
+def test_loop_started_while_one_runs_has_a_hint(package):
+    """Importing a module from a coroutine, whose body calls asyncio.run: the body is what to change."""
+    files = {
+        "asks/__init__.py": "",
+        "asks/entry.py": "import asyncio\nasync def main(): import asks.own\nasyncio.run(main())\n",
+        "asks/own.py": "import asyncio\nasync def f(): pass\nc = f()\ntry:\n    asyncio.run(c)\n"
+        "finally:\n    c.close()\n",
+    }
+    report = explore("asks.entry", path=[package(files)], strategy="orders")
+    [row] = report.orders
+    assert row.cause["kind"] == "body_raised"
+    assert row.cause["hint"].startswith("asks.own starts an event loop where one already runs")
+    assert "what next: asks.own starts" in text(report)
+
+
+def test_entry_in_the_current_folder_is_not_called_a_shadow(package, monkeypatch):
+    """That folder is searched as `--path .` and once more as ''. It is one file all the same."""
+    folder = package({"left.py": "import right\n", "right.py": "import json\njson.nothing\n"})
+    monkeypatch.chdir(folder)
+    found = explore("right", entries=["right"], path=["."], strategy="orders")
+    [row] = [row for row in found.orders if row.entries == ("right",)]
+    assert row.cause["kind"] == "missing_name"
+
+
+def test_body_that_kills_its_process_is_named_not_what_it_imported_before(package):
+    """Nothing can be written after SIGKILL; what is said is where it was by then."""
+    kill = "import base64, os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    report = explore("dies", path=[package({"dies.py": kill})], strategy="orders")
+    [row] = report.orders
+    assert row.message == "the process was killed by SIGKILL, in the body of dies"
+    assert "Orders, in one thread: the only one fails" in text(report)
+
+
+def test_either_thread_of_a_ring_is_shown_to_get_the_error(package):
+    """Who asks last gets `_DeadlockError`: a report from the field may be of either one."""
+    folder = package({"box/__init__.py": "from .lid import LID\n", "box/lid.py": "LID = 1\n"})
+    report = explore("box", entries=["box", "box.lid"], path=[folder], strategy="directed")
+    if TRUE_HERE["parents_first"]:
+        assert not report.proofs
+        return
+    [proof] = report.proofs
+    if TRUE_HERE["waits_for_parent"]:
+        assert (
+            proof.other is None
+        )  # who waits for the package is let through: only the other one fails
+        return
+    assert proof.other is not None
+    names = {proof.result.message, proof.other.result.message}
+    assert {name.rpartition("(")[2] for name in names} == {"'box')", "'box.lid')"}
+    assert (proof.other.replayed, proof.other.replays, proof.other.confirmed) == (20, 20, True)
+    with Runner() as runner:
+        again = runner.run(Scenario.of("box", "box.lid", path=(folder,)), proof.other.schedule)
+    assert again.message == proof.other.result.message
+    assert str(proof.other.schedule) in text(report)

@@ -12,6 +12,7 @@ from race_support import write
 from importtrace.race.errors import InputError
 from importtrace.race.runner import Job, Runner
 from importtrace.race.scenario import Scenario, SetUp
+from importtrace.race.worker import executable
 
 OURS = {"atexit", "itertools", "faulthandler", "time", "marshal", "_signal", "errno"}
 
@@ -217,3 +218,18 @@ def test_interpreter_without_importtrace_can_be_used(tmp_path):
 
     source = os.path.dirname(os.path.dirname(importtrace.__file__))
     assert source not in json.loads((tmp_path / "out").read_text())
+
+
+def test_interpreter_may_be_named_by_its_release(tmp_path, monkeypatch):
+    """`--python 3.99` is the python3.99 on PATH; a file of that name comes first; none is bad input."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"no python3\.99 on PATH"):
+        executable("3.99")
+    there = tmp_path / "python3.99"
+    there.write_text("#!/bin/sh\n")
+    there.chmod(0o755)
+    assert executable("3.99") == str(there)
+    (tmp_path / "3.99").write_text("")
+    assert executable("3.99") == "3.99"
+    assert executable("/usr/bin/python3") == "/usr/bin/python3"

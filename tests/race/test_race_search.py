@@ -7,10 +7,11 @@ import pytest
 from race_support import CYCLE, PARENTS_FIRST, WITHOUT_CYCLE
 
 from importtrace.race import explore
+from importtrace.race.coverage import coverage
 from importtrace.race.modules import Sources
 from importtrace.race.orders import ALWAYS, MISSING, ORDER
 from importtrace.race.orders import CYCLE as CIRCULAR
-from importtrace.race.report import coverage, text
+from importtrace.race.report import text
 from importtrace.race.report_json import data
 from importtrace.race.runner import Job
 from importtrace.race.scenario import Scenario
@@ -61,7 +62,7 @@ def test_text_is_80_columns_wide_but_for_what_is_pasted(found):
     lines = text(found).splitlines()
     long = [line for line in lines if len(line) > 80 and "/" not in line]
     assert long == []
-    assert any("import exceptions" in line for line in lines)
+    assert any("import exceptions" in line for line in lines) == bool(found.proofs)
     assert "safe" not in text(found).lower()
 
 
@@ -104,6 +105,8 @@ def test_order_failures_are_told_from_what_is_missing(package):
     judged = {row.entries[0]: row for row in report.orders}
     assert judged["kit.a"].outcome == "ok"
     assert judged["kit.b"].judged == ORDER
+    assert judged["kit.b"].confirmed  # in an interpreter that was not forked, too
+    assert judged["kit.own"].confirmed is None  # nobody is blamed for it
     assert judged["kit.b"].works_after
     assert judged["kit.needs"].judged == MISSING
     assert judged["kit.needs"].missing == "not_installed_anywhere"
@@ -126,6 +129,15 @@ def test_entry_that_always_fails_is_a_failure_where_it_was_named(package):
     report = explore("kit", entries=["kit.bad", "kit"], path=[folder], time_limit_s=10)
     assert report.failed
     assert not explore("kit", path=[folder], time_limit_s=10).failed
+
+
+def test_entries_that_fail_in_every_order_are_not_tried_on_threads(package):
+    """It would say nothing, and takes all of the time."""
+    folder = package({"kit/__init__.py": "", "kit/bad.py": "1 / 0\n", "kit/worse.py": "1 / 0\n"})
+    report = explore("kit.bad", entries=["kit.bad", "kit.worse"], path=[folder])
+    assert report.failed
+    assert report.groups == 0
+    assert report.notes == ["no order of the entries works in one thread: threads were not tried"]
 
 
 def test_every_order_of_the_entries_is_run(package):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from race_support import write
+from race_support import PARENTS_FIRST, TRUE_HERE, write
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "warmup_race"
 SITE = Path(__file__).resolve().parents[2] / "src" / "importtrace" / "inject" / "site"
@@ -58,16 +58,15 @@ def by_run(trace, *target, expected=1):
     return trace
 
 
-def races():
-    """Whether this release has the race of the example."""
-    return sys.version_info < (3, 13) or sys.version_info[:3] == (3, 13, 0)
-
-
-needs_race = pytest.mark.skipif("not races()", reason="newer releases do not fail so")
+# Newer patch releases wait for the unfinished package: of the example's three threads one fails then, by a
+# deadlock of two locks.
+DEADLOCK = TRUE_HERE["waits_for_parent"]
+needs_failure = pytest.mark.skipif(PARENTS_FIRST, reason="3.15 waits here, and nothing fails")
 
 
 def made_by_run(folder):
-    return by_run(folder / "trace.jsonl", EXAMPLE / "service.py")
+    ends = 0 if PARENTS_FIRST else 1  # 3.15 waits, and nothing fails
+    return by_run(folder / "trace.jsonl", EXAMPLE / "service.py", expected=ends)
 
 
 def made_by_injection(folder):
@@ -106,23 +105,29 @@ def recorded(tmp_path_factory):
     return made_by_run(tmp_path_factory.mktemp("recorded"))
 
 
-@needs_race
+@needs_failure
 @pytest.mark.parametrize(
     "made", [made_by_run, made_by_injection, made_by_a_process_that_was_killed]
 )
 def test_recorded_race_comes_again_each_time(made, tmp_path):
-    """All three errors of the three threads, 20 of 20, without the gates that decided the order then."""
+    """All errors of the three threads, 20 of 20, without the gates that decided the order then."""
     trace = made(tmp_path)
     done = replay(trace, "--path", write(tmp_path / "bare", BARE), "--json")
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
     assert found["reproduced"] == "20/20"
-    assert [one["reproduced"] for one in found["failures"]] == ["20/20"] * 3
+    assert [one["reproduced"] for one in found["failures"]] == ["20/20"] * (1 if DEADLOCK else 3)
     assert found["followed"]
-    assert found["cause"]["kind"] in ("failed_in_other_thread", "thread_race")
+    kinds = ("lock_order",) if DEADLOCK else ("failed_in_other_thread", "thread_race")
+    assert found["cause"]["kind"] in kinds
+    assert [thread["statements"] for thread in found["threads"]] == [
+        ["import exceptions"],
+        ["import exceptions.exceptions_agent"],
+        ["from exceptions import ServiceError"],
+    ]
 
 
-@needs_race
+@needs_failure
 def test_trace_of_another_machine_needs_the_folder_alone(recorded, tmp_path):
     """Its own folders are not there; --path names where the code is."""
     text = recorded.read_text().replace(str(EXAMPLE), "/srv/elsewhere")
@@ -138,7 +143,7 @@ def test_trace_of_another_machine_needs_the_folder_alone(recorded, tmp_path):
     assert "4/4" in done.stdout
 
 
-@needs_race
+@needs_failure
 def test_schedule_that_it_prints_fails_alike(recorded, tmp_path):
     """One line, for people who have no trace."""
     bare = write(tmp_path, BARE)
@@ -150,7 +155,7 @@ def test_schedule_that_it_prints_fails_alike(recorded, tmp_path):
         assert json.loads(done.stdout)["reproduced"] == "3/3"
 
 
-@needs_race
+@pytest.mark.skipif(DEADLOCK, reason="the order of two locks is the same without the cycle")
 def test_mended_code_is_exit_code_0_and_says_where_the_order_was_left(recorded):
     """At which event, and what came instead."""
     done = replay(recorded, "--path", EXAMPLE / "without_cycle", "--times", "2")
@@ -302,3 +307,19 @@ def test_bad_input_is_one_line_and_exit_code_2(content, arguments, said, tmp_pat
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_trace_that_was_cut_says_so(tmp_path):
+    """The failure may be in the part that is not there."""
+    folder = write(tmp_path / "code", {"whole.py": "import json\n"})
+    trace = by_run(
+        tmp_path / "t.jsonl",
+        "-c",
+        f"import sys; sys.path[:0] = [{folder!r}]; import whole",
+        expected=0,
+    )
+    text = trace.read_text()
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text(text[: text.rindex('"kind"')])
+    said = " ".join(replay(cut, "--path", folder, "--times", "1").stdout.split())
+    assert "Note: the trace is damaged" in said

@@ -196,3 +196,57 @@ def test_who_was_overtaken_on_its_way_to_the_lock_comes_to_it_second():
         (2, "end"),
         (1, "wake"),
     ]
+
+
+def waiting_for_its_package(statement):
+    """As 3.13.18 and 3.14.10 are seen: thread 2 takes the lock of app.views, waits for the unfinished app, and
+    loads app.views on the way, in the body of app; thread 1 is refused that lock meanwhile."""
+    refused = {"type": "_DeadlockError", "message": "deadlock detected by _ModuleLock('app.views')"}
+    holder = {"thread": {"id": 102, "name": "T-2"}, "module": "app.views"}
+    return order(
+        record(1, "app", 0, 60, outcome="failed", error=refused, load_ns=1, find_ns=1),
+        record(
+            2, "app", 20, 41, thread=2, kind="request", outcome="waited", wait_ns=41, of=1,
+            statement=statement,
+        ),
+        record(
+            3, "app.views", 30, 5, kind="request", outcome="failed", parent=1, held_by=holder,
+            error=refused,
+        ),
+        record(4, "app", 70, 30, thread=2, statement=statement),
+        record(5, "app.views", 75, 10, thread=2, parent=4),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", ["import app.views", None])
+def test_statement_that_first_waits_for_the_package_is_of_its_module(statement):
+    """Said by its source, or, without one, by the lock that another thread was refused."""
+    found = waiting_for_its_package(statement)
+    assert statements(found) == [["import app"], ["import app.views"]]
+    mine = [event[1:3] for event in found.events if event[0] == 2]
+    assert mine[:3] == [("begin", "app.views"), ("begin", "app"), ("wake", "app")]
+    begins = [event[:3] for event in found.events if event[1:3] == ("begin", "app.views")]
+    assert begins[0][0] == 2  # it has that lock before thread 1 asks for it
+
+
+@pytest.mark.parametrize(
+    ("statement", "names", "expected"),
+    [
+        ("from app.views import View", ("View",), "from app.views import View"),
+        ("from app import View", ("View",), "from app import View"),
+        ("import app.views as views", None, "import app.views"),
+        ("import app.views, app.urls", None, "import app.views"),
+        ("importlib.import_module('app')", None, "import app"),
+        ("import app.views (", None, "import app"),
+    ],
+)
+def test_what_the_statement_names_below_the_module_of_its_record(statement, names, expected):
+    """The record is of the package, which was waited for."""
+    found = order(
+        record(1, "app", 0, 100),
+        record(
+            2, "app", 20, 90, thread=2, kind="request", outcome="waited", wait_ns=90, of=1,
+            statement=statement, names=names,
+        ),
+    )  # fmt: skip
+    assert statements(found)[1] == [expected]

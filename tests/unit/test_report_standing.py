@@ -85,7 +85,35 @@ def test_an_edited_file_does_no_harm(opened: object) -> None:
 
 def test_a_trace_that_ended_well_has_no_such_section() -> None:
     """Nor has one of an older file, which lacks the key."""
-    assert "Where it st" not in text.report(_trace("exit", BODY), "t")
+    over = _record(1, "shop", outcome="ok", duration_ns=5)
+    told = text.report(_trace("exit", over), "t")
+    assert "Where it st" not in told
+    assert "not over" not in told
+
+
+def test_an_import_that_never_ended_is_said_where_the_process_did_end() -> None:
+    """A thread that hangs in a body does not keep a process from ending: the report says where it hangs."""
+    over = _record(2, "json", outcome="ok", duration_ns=5)
+    for told in (
+        text.report(_trace("exit", BODY, over), "t"),
+        causes.report(_trace("exit", BODY, over), "t"),
+    ):
+        assert (
+            "Imports that were not over when the trace was written\n"
+            "  MainThread: in the body of shop, since 1.0 ms after the start\n"
+            "    file /srv/shop.py\n"
+            "    shop\n"
+            "      asked for by /srv/app.py line 3: import shop\n"
+        ) in told + "\n"
+        assert "json" not in told.split("Imports that were not over")[1].split("\n\n")[0]
+
+
+def test_what_the_watchdog_has_seen_is_in_the_report_too() -> None:
+    """Its words on an import that hung, not only in `explain`."""
+    stall = {"module": "shop", "summary": "the import of shop has made no progress for 1.3 s"}
+    told = text.report(_trace("exit", BODY, stalls=[stall]), "t")
+    assert "hung: the import of shop, not over when the trace was written" in told
+    assert "has made no progress for 1.3 s" in told
 
 
 def test_a_deep_chain_is_cut_in_its_middle() -> None:

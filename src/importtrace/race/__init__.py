@@ -14,9 +14,11 @@ The layers, lowest first (those in the child use no standard library); each file
     modules, orders               what the target holds; each module first, each order of entries
     steps, groups, strategies/    what a run did; which entries and which schedule to try next
     search, shrink, proof         find, make short, replay and confirm
+    proving                       the findings of a search, one after the other, into its report
     replay*                       force the order of a trace (`importtrace replay`)
     conditions*                   the same search in other environments, as a matrix
-    report, testfile, command     text, JSON, the pytest test, the command line
+    coverage, report, testfile    what was run in numbers; text, JSON, the pytest test
+    command                       the command line
 
 A `Scenario` says what is run (entries, path, set-up steps), a `Schedule` which thread goes on at which
 point, a `Result` what came of one run, a `Report` what came of a search. All of them can be compared

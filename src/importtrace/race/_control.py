@@ -242,6 +242,8 @@ class Control:
             thread.open.pop()
         elif name in thread.open:
             thread.open.remove(name)
+        if self.mark is not None and thread.open:
+            self.mark(thread.open[-1])  # what runs on from here is the body of the importer
         if name in sys.modules and sys.exception() is None:
             self.loaded.append(name)
         self.point("release", name)

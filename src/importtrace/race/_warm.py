@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _posix: "Any" = sys.modules["posix"]
 _used = (_facts, _failures, session)  # loaded here, so that explaining imports nothing in a child
 _alarm_s = 5
+_look_round_s = 2  # how often it is seen whether the controlling process is still there
 
 
 def serve(requests: int, replies: int, file: int, crashes: int, once: int) -> None:
@@ -32,13 +33,17 @@ def serve(requests: int, replies: int, file: int, crashes: int, once: int) -> No
     _send(replies, ("ready", sys.version.partition(" ")[0]))
     _posix.dup2(1, 2)  # what the target says is not for the terminal
     child = 0
+    parent = _posix.getppid()
 
-    def overdue(number: int, frame: object) -> None:
+    def look_round(number: int, frame: object) -> None:
         # The controlling process kills what takes too long; here only if it is gone itself.
-        if child:
-            _kill(child)
+        if _posix.getppid() != parent:
+            if child:
+                _kill(child)
+            _posix._exit(1)
+        _signal.alarm(_look_round_s)
 
-    _signal.signal(_signal.SIGALRM, overdue)
+    _signal.signal(_signal.SIGALRM, look_round)
     while True:
         job = _read(requests)
         if job is None:
@@ -47,12 +52,14 @@ def serve(requests: int, replies: int, file: int, crashes: int, once: int) -> No
             _posix.close(requests)
             _send(replies, ("began", _posix.getpid()))
             _posix.close(replies)
+            _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+            _signal.alarm(int(12 * job["limit"]) + _alarm_s)  # if nobody is there to end it
             _child.run(job, file, crashes)
         _posix.ftruncate(file, 0)
         _posix.lseek(file, 0, 0)
         _posix.ftruncate(crashes, 0)
         _posix.lseek(crashes, 0, 0)
-        _signal.alarm(int(12 * job["limit"]) + _alarm_s)
+        _signal.alarm(_look_round_s)
         child = _posix.fork()
         if not child:
             _posix.setsid()

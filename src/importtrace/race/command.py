@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -23,6 +24,7 @@ from importtrace.reports.terminal import colour_wanted
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 COMPARE_LIMIT_S = 5.0
 STRATEGIES = ("auto", "orders", "directed", "exhaustive", "random")
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--python",
         metavar="EXE",
         action="append",
-        help="search on this interpreter; given again, try there what was found on the first",
+        help="search on this interpreter, a file or as 3.13; given again, try there what was found",
     )
     parser.add_argument(
         "--path", action="append", default=[], metavar="DIR", help="look for modules here first"
@@ -95,6 +97,10 @@ def main(given: argparse.Namespace) -> int:
     for folder in given.path:
         if not os.path.isdir(folder):
             raise InputError(f"--path {folder!r} is no folder; name one that modules are in")
+    if given.output is not None:
+        from importtrace.race import testfile
+
+        testfile.check(given.output)
     wanted = conditions_command.conditions(given)
     if given.schedule is not None and not wanted:
         return _schedule(given, pythons)
@@ -135,30 +141,42 @@ def _explore(given: argparse.Namespace, target: str, pythons: list[str | None]) 
             keep_going=given.all,
             progress=progress,
         )
-        for python in pythons[1:]:
-            for number, proof in enumerate(report.proofs, start=1):
-                progress("other interpreters", number, len(report.proofs))
-                there = compare(
-                    proof,
-                    str(python),
-                    tuple(given.path),
-                    given.run_limit or COMPARE_LIMIT_S,
-                    _left(given),
-                )
-                if there is None:
-                    report.notes.append(f"race {number} not tried on {python}: the time was over")
-                    continue
-                report.elsewhere.setdefault(number, []).append(there)
+        if not report.interrupted:
+            with contextlib.suppress(KeyboardInterrupt):
+                report.interrupted = True  # until all of it has been tried
+                _elsewhere(given, report, pythons[1:], progress)
+                report.interrupted = False
     finally:
         progress.clear()
-    written = {}
+    written: dict[int, tuple[str, str]] = {}
+    unwritten = None
     if given.output is not None and report.proofs:
         from importtrace.race import testfile
 
-        written = testfile.write(given.output, report.proofs, report.python, tuple(given.path))
+        try:
+            written = testfile.write(given.output, report.proofs, report.python, tuple(given.path))
+        except InputError as error:
+            unwritten = error  # what was found is told all the same
     if not given.json:
         print(reports.text(report, colour=colour_wanted(), written=written), end="", flush=True)
+    if unwritten is not None:
+        raise unwritten
     return report
+
+
+def _elsewhere(
+    given: argparse.Namespace, report: Report, pythons: Sequence[str | None], progress: Progress
+) -> None:
+    """What was proven, on the other interpreters."""
+    for python in pythons:
+        for number, proof in enumerate(report.proofs, start=1):
+            progress("other interpreters", number, len(report.proofs))
+            limit = given.run_limit or COMPARE_LIMIT_S
+            there = compare(proof, str(python), tuple(given.path), limit, _left(given))
+            if there is None:
+                report.note(f"race {number} not tried on {python}: the time was over")
+                continue
+            report.elsewhere.setdefault(number, []).append(there)
 
 
 def _left(given: argparse.Namespace) -> float | None:
@@ -175,7 +193,7 @@ def _schedule(given: argparse.Namespace, pythons: list[str | None]) -> int:
         lines=schedule.lines,
         run_limit_s=given.run_limit or given.time_limit or 10.0,
     )
-    failed = False
+    failed = interrupted = False
     rows = []
     for python in pythons:
         with Runner(python) as runner:
@@ -187,18 +205,22 @@ def _schedule(given: argparse.Namespace, pythons: list[str | None]) -> int:
             wrong = not (result.ok or result.slow)
             proof = prove(runner, scenario, result) if wrong else None
         failed = failed or proof is not None
+        interrupted = proof is not None and proof.interrupted
         row = Report(str(schedule), python=version, strict=True, path=tuple(given.path))
+        row.executable = python
         row.schedules_run = runner.runs
         row.seconds = result.seconds
         row.proofs = [proof] if proof is not None else []
         rows.append((row, result))
+        if interrupted:
+            break
     if given.json:
         shown = [report_json.data(row) | {"followed": result.followed} for row, result in rows]
         print(json.dumps(shown[0] if len(shown) == 1 else shown, indent=2, default=str))
-        return int(failed)
-    for row, result in rows:
-        print("\n".join(reports.one_schedule(row, result, colour=colour_wanted())))
-    return int(failed)
+    else:
+        for row, result in rows:
+            print("\n".join(reports.one_schedule(row, result, colour=colour_wanted())))
+    return 130 if interrupted else int(failed)
 
 
 def _read(text: str) -> str:

@@ -26,9 +26,9 @@ from importtrace.race.conditions_matrix import (
     Matrix,
     differences,
 )
+from importtrace.race.coverage import coverage
 from importtrace.race.errors import InputError
 from importtrace.race.outcome import IMPORT_ERROR, Result, without_addresses
-from importtrace.race.report import coverage
 from importtrace.race.runner import Job, Runner, job_data
 from importtrace.race.runner import result as result_of
 from importtrace.race.scenario import Entry, Scenario, SetUp

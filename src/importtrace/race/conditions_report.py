@@ -38,8 +38,9 @@ def _lines(found: Matrix, paint: Paint) -> Iterator[str]:
         yield ""
         yield from _difference(number, difference, paint)
     yield ""
+    cells = f"{len(found.cells)} environment" + ("" if len(found.cells) == 1 else "s")
     yield from wrapped(
-        f"{len(found.cells)} environments in {found.seconds:.1f} s, --seed {found.seed}. "
+        f"{cells} in {found.seconds:.1f} s, --seed {found.seed}. "
         "What a search in each of them covered is in --json; no failure in a part is no proof.",
         "",
         lines=4,

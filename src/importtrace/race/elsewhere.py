@@ -54,6 +54,8 @@ def compare(
             lines=schedule.lines,
             orders_of_entries_only=True,
         )
+        if report.interrupted:
+            raise KeyboardInterrupt
         runs += report.schedules_run
         if report.proofs:
             found = report.proofs[0]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 BOUND = 2
+MOST_NOTES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,15 @@ class Report:
     notes: list[str] = field(default_factory=list)
     strict: bool = False
     path: tuple[str, ...] = ()
+    executable: str | None = (
+        None  # the interpreter that was asked for; None: the one that runs this
+    )
     elsewhere: dict[int, list[Elsewhere]] = field(default_factory=dict)  # by the proof's number
+
+    def note(self, text: str) -> None:
+        """Once, and not without end."""
+        if text not in self.notes and len(self.notes) < MOST_NOTES:
+            self.notes.append(text)
 
     @property
     def complete(self) -> bool:

@@ -49,7 +49,11 @@ class Order:
     works_after: tuple[str, ...] = ()
     missing: str | None = None
     named: bool = False  # by the user: its failure is never somebody else's matter
+    confirmed: bool | None = (
+        None  # a failure: also in an interpreter that was not forked; None: not tried
+    )
     signature: tuple[Any, ...] = ()
+    stack: tuple[tuple[str, int, str], ...] = ()  # of a hang: how it came to where it is blocked
 
     @property
     def failed(self) -> bool:
@@ -165,6 +169,20 @@ class Orders:
                 elif cause is not None and cause.get("kind") == "circular":
                     row = replace(row, judged=CYCLE)
             self.rows[number] = row
+        for number in bad:
+            if self.rows[number].failed:
+                self.rows[number] = self._confirm(self.rows[number])
+                if tick():
+                    raise TimeOver
+
+    def _confirm(self, row: Order) -> Order:
+        """Once more, without a fork: that the warm parent has no part in it."""
+        entries = tuple(map(Entry.parse, row.entries))
+        if row.judged == HANG:
+            result = self._runner.run(self._alone(row), fork=False)
+            return replace(row, confirmed=result.outcome == DEADLOCK)
+        result = self._runner.run(self._scenario.with_(entries=entries), fork=False)
+        return replace(row, confirmed=result.signature == row.signature)
 
     def _explain(self, bad: list[int], tick: Callable[[], bool]) -> dict[int, dict[str, Any]]:
         jobs = (
@@ -186,16 +204,22 @@ class Orders:
 
     def _look_at(self, row: Order) -> Order:
         """A deadlock, or only long? In a thread of its own the scheduler sees who waits for whom."""
-        limit = min(LOOK_S, self._scenario.run_limit_s)
-        alone = self._scenario.with_(
-            entries=(Entry.parse(row.entries[0]),), threads=True, run_limit_s=limit
-        )
-        result = self._runner.run(alone)
+        result = self._runner.run(self._alone(row))
         if result.outcome != DEADLOCK:
             return replace(row, judged=ALWAYS)
         return replace(
-            row, outcome=DEADLOCK, message=result.message, cause=result.cause, judged=HANG
+            row,
+            outcome=DEADLOCK,
+            message=result.message,
+            cause=result.cause,
+            judged=HANG,
+            stack=result.threads[0].frames,
         )
+
+    def _alone(self, row: Order) -> Scenario:
+        limit = min(LOOK_S, self._scenario.run_limit_s)
+        entries = (Entry.parse(row.entries[0]),)
+        return self._scenario.with_(entries=entries, threads=True, run_limit_s=limit)
 
     def _witness(self, row: Order) -> tuple[str, ...]:
         """What to import first for this order to work; empty: nothing that was tried."""

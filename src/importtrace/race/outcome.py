@@ -29,7 +29,8 @@ class ThreadOutcome:
 
     outcome   of `Result`; "stopped" where the run ended before this thread did
     type      of the exception ("ImportError"), None without one
-    frames    its traceback: (file, line, module), outermost first, importlib's left out
+    frames    its traceback, or its stack if it did not end: (file, line, module), outermost first,
+              importlib's left out
     order     position among the threads that failed, from 1: who failed first; 0: did not
     doing     where it stood if it did not end: text, or None
     """

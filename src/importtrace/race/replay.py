@@ -71,6 +71,7 @@ class Replayed:
     path: tuple[str, ...]
     notes: list[str]
     seconds: float = 0.0
+    interrupted: bool = False  # by Ctrl-C: `of` runs were made, fewer than wanted
 
     @property
     def reproduced(self) -> bool:
@@ -94,7 +95,9 @@ def replay(
     set_up: Iterable[SetUp] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Replayed:
-    """Raises InputError for a trace without imports of the program's, or whose modules are not here."""
+    """Raises InputError for a trace without imports of the program's, or whose modules are not here.
+
+    Ctrl-C ends it with the runs that were made by then (`Replayed.interrupted`)."""
     order = read(trace)
     if not order.threads:
         raise InputError(
@@ -105,11 +108,12 @@ def replay(
             f"the trace holds {len(order.events)} events until its failure, more than {MOST_EVENTS}"
         )
     folders, notes = _folders(order, tuple(path))
+    notes += [f"the trace is damaged: {problem}" for problem in trace.problems[:3]]
     scenario = _scenario(order, folders, run_limit_s, tuple(set_up))
     with Runner(python) as runner:
         _look(runner, scenario, order, notes)
         found = _run(runner, scenario, order, trace, times, list(notes), progress)
-        if found.failed or not order.expected:
+        if found.failed or found.interrupted or not order.expected:
             return found
         # Between two events a thread ran for a while, and nobody recorded how far. Line by line it runs no
         # further than it must.
@@ -212,10 +216,17 @@ def _run(
     ]
     results = []
     jobs = (Job(scenario, plan=plan) for _ in range(times))
-    for count, (_, result) in enumerate(runner.run_many(jobs), start=1):
-        results.append(result)
-        if progress is not None:
-            progress("replay", count, times)
+    interrupted = False
+    try:
+        for count, (_, result) in enumerate(runner.run_many(jobs), start=1):
+            results.append(result)
+            if progress is not None:
+                progress("replay", count, times)
+    except KeyboardInterrupt:
+        if not results:
+            raise
+        interrupted = True
+        notes.append(f"stopped after {len(results)} of {times} runs")
     good = [result for result in results if _compare(order, result, matched)]
     shown = good[0] if good else results[0] if results else explained
     cause = explained.cause if explained.outcome == shown.outcome else None
@@ -246,11 +257,12 @@ def _run(
         matched,
         diverged,
         cause,
-        _in_one_line(runner, scenario, order, shown) if good else None,
+        _in_one_line(runner, scenario, order, shown) if good and not interrupted else None,
         scenario.path,
         order.notes + notes,
     )
     found.seconds = sum(result.seconds for result in results)
+    found.interrupted = interrupted
     return found
 
 

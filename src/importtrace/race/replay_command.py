@@ -75,7 +75,7 @@ def main(given: argparse.Namespace) -> int:
         print(json.dumps(reports.data(done, given.what), indent=2, default=str))
     else:
         print(reports.text(done, given.what, colour=colour_wanted()), end="")
-    return int(done.failed)
+    return 130 if done.interrupted else int(done.failed)
 
 
 def _read(what: str) -> Trace | Schedule:
@@ -119,7 +119,8 @@ def _schedule(given: argparse.Namespace, schedule: Schedule) -> int:
         for entry in schedule.entries:
             runner.modules(entry.module.partition(".")[0], scenario)
         first = runner.run(scenario, schedule, explain=True)
-        times = 0
+        times = count = 0
+        interrupted = False
         try:
             jobs = (Job(scenario, schedule) for _ in range(given.times))
             for count, (_, result) in enumerate(runner.run_many(jobs), start=1):
@@ -127,14 +128,16 @@ def _schedule(given: argparse.Namespace, schedule: Schedule) -> int:
                     first = result
                 times += not result.ok and alike(result, first)
                 progress("replay", count, given.times)
+        except KeyboardInterrupt:
+            interrupted = True
         finally:
             progress.clear()
     if given.json:
-        found = reports.schedule_data(schedule, version, first, times, given.times)
+        found = reports.schedule_data(schedule, version, first, times, count)
         print(json.dumps(found, indent=2, default=str))
     else:
-        text = reports.schedule_text(
-            schedule, version, first, times, given.times, colour=colour_wanted()
-        )
+        text = reports.schedule_text(schedule, version, first, times, count, colour=colour_wanted())
         print(text, end="")
-    return int(times > 0)
+        if interrupted:
+            print(f"Stopped after {count} of {given.times} runs.")
+    return 130 if interrupted else int(times > 0)

@@ -45,7 +45,8 @@ class Failure:
 
 @dataclass(slots=True)
 class Statement:
-    """One import of a thread, outside any other. `end_ns` is None where it was not over."""
+    """One import of a thread, outside any other. `end_ns` is None where it was not over; `locked`: another
+    thread has seen that it held the lock of its module."""
 
     entry: Entry
     start_ns: int
@@ -53,6 +54,7 @@ class Statement:
     place: str
     failure: Failure | None = None
     records: list[ImportRecord] = field(default_factory=list)
+    locked: bool = False
 
     @property
     def until(self) -> int:
@@ -93,11 +95,14 @@ def events_of(threads: list[Thread], by_id: dict[int, ImportRecord]) -> list[Eve
     found = []
     for thread in threads:
         for statement in thread.statements:
+            unseen = _unseen(thread, statement)
+            found += unseen
             for record in statement.records:
                 shared = len(users[record.module]) > 1
                 above = _above(record, by_id)
                 # a load inside one of the same module: its lock is given back with the outer one only
                 inner = any(one.module == record.module and one.kind == "load" for one in above)
+                inner = inner or (bool(unseen) and record.module == statement.entry.module)
                 for when, rank, kind, sure, bound in _of_record(record, len(above)):
                     if kind == "end" and inner:
                         continue
@@ -117,6 +122,21 @@ def events_of(threads: list[Thread], by_id: dict[int, ImportRecord]) -> list[Eve
     _overtaken(found, number_of, by_id)
     _looked_before(found, number_of, by_id)
     return [event for _, event in found]
+
+
+def _unseen(thread: Thread, statement: Statement) -> list[_Timed]:
+    """Newer releases take the lock of the module, then wait for its unfinished package, and there it may be
+    loaded on the way: its record begins inside the package's. The lock was taken before. Not hard, since
+    3.15 waits first."""
+    asked = statement.entry.module
+    if not statement.records or not asked.startswith(statement.records[0].module + "."):
+        return []
+    loaded = any(one.kind == "load" and one.module == asked for one in statement.records)
+    if not (loaded or statement.locked):
+        return []
+    start = statement.records[0].start_ns
+    text = f"{thread.name} {_SAID['begin']} {asked} ({statement.place})"
+    return [((start, -0.5, start), (thread.number, "begin", asked, False, None, text))]
 
 
 def _overtaken(

@@ -55,6 +55,7 @@ class Order:
 def read(trace: Trace) -> Order:
     by_id = {record.id: record for record in trace.records}
     threads = _threads(trace, by_id)
+    _named_by_their_locks(trace, threads)
     notes = []
     _failures_without_record(trace, threads)
     expected = [
@@ -150,6 +151,7 @@ def _statement(thread: Thread, record: ImportRecord) -> Statement:
             (first.implied and deeper and last.failure is None)
             or (record.implied and (module + ".").startswith(record.module + "."))
             or (deeper and record.module.rpartition(".")[2] in names)
+            or (last.failure is None and _on_the_way(record, last))
         ):
             if first.implied and deeper:
                 last.entry = _entry(record)
@@ -160,9 +162,68 @@ def _statement(thread: Thread, record: ImportRecord) -> Statement:
     return statement
 
 
+def _on_the_way(record: ImportRecord, last: Statement) -> bool:
+    """The same statement still, whose module has not been come to: one more look at a package of it."""
+    asked = last.entry.module
+    if record.module == asked or _entry(record) != last.entry:
+        return False
+    return all(asked.startswith(one.module + ".") for one in last.records if one.parent is None)
+
+
+def _asked(record: ImportRecord) -> str | None:
+    """The module that the statement names, where the record is of a package of it: newer releases wait for
+    an unfinished package before they look for its module."""
+    importer = record.importer
+    if importer is None or not importer.statement:
+        return None
+    below = record.module + "."
+    try:
+        [node] = ast.parse(importer.statement.strip()).body
+    except (SyntaxError, ValueError):
+        return None
+    if isinstance(node, ast.Import):
+        return next((alias.name for alias in node.names if alias.name.startswith(below)), None)
+    if not isinstance(node, ast.ImportFrom) or not node.module:
+        return None
+    module = node.module
+    if node.level:
+        package = (importer.module or "").split(".")
+        if place_of(record).partition(",")[0] != "__init__.py":
+            package.pop()
+        module = ".".join([*package[: len(package) - node.level + 1], module])
+    return module if module.startswith(below) else None
+
+
+def _named_by_their_locks(trace: Trace, threads: list[Thread]) -> None:
+    """A statement whose source was not there, and of which the trace holds only a wait for the package: who
+    met it holding the lock of a module in that package has seen which one it was."""
+    for record in trace.records:
+        held = (record.held_by or {}).get("thread")
+        if not isinstance(held, dict):
+            continue
+        for thread in threads:
+            for statement in thread.statements:
+                first = statement.records[0] if statement.records else None
+                if (
+                    first is not None
+                    and (first.thread.id, first.thread.name) == (held.get("id"), held.get("name"))
+                    and first.start_ns <= record.start_ns <= statement.until
+                    and statement.entry.name is None
+                    and record.module.startswith(statement.entry.module + ".")
+                    and not any(
+                        one.module == record.module and one.start_ns <= record.start_ns
+                        for one in statement.records
+                    )
+                ):
+                    statement.entry, statement.locked = Entry(record.module), True
+
+
 def _entry(record: ImportRecord) -> Entry:
     """What Python was told: `names` belong to the module that the statement names."""
     module, names = record.module, record.names
+    asked = _asked(record)
+    if asked is not None:
+        return Entry(asked, ", ".join(names) if names else None)
     if not names:
         return Entry(module)
     package, _, last = module.rpartition(".")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from importtrace.race.orders import CYCLE, HANG, MISSING, ORDER, SLOW, UNTRIED, Order, walk
+from importtrace.race.coverage import coverage
+from importtrace.race.orders import ALWAYS, CYCLE, HANG, MISSING, ORDER, SLOW, UNTRIED, Order, walk
 from importtrace.race.outcome import DEADLOCK, ERROR
 from importtrace.reports.terminal import BOLD, DIM, RED, WIDTH, YELLOW, Paint, fit, plain
 
@@ -86,61 +88,11 @@ def verdict(report: Report) -> str:
     if any(proof.own for proof in report.proofs):
         return "no failure of its own; see the note on Python's own locks"
     stopped = " before it was stopped" if report.interrupted or report.out_of_time else ""
+    alone = sum(row.judged in (ALWAYS, UNTRIED) for row in report.orders)
+    if alone:
+        what = "1 module fails by itself" if alone == 1 else f"{alone} modules fail by themselves"
+        return f"no race and no order failure found{stopped}; {what}"
     return f"no failure found{stopped}"
-
-
-def coverage(report: Report) -> str:
-    """What was run, in numbers; never "safe"."""
-    parts = []
-    fine = sum(row.outcome == "ok" for row in report.orders)
-    if len(report.orders) < report.orders_total:
-        parts.append(f"{len(report.orders)} of {report.orders_total} orders in one thread")
-    else:
-        parts.append(f"all {len(report.orders)} orders in one thread, {fine} work")
-    if report.rings:
-        parts.append(f"{_count(report.rings, 'ring')} of locks walked into on purpose")
-    if report.groups:
-        what = "pair" if report.threads == 2 else "group"
-        best = [(switches, count) for switches, count in report.covered if count]
-        said = "; ".join(
-            f"all schedules with {_up_to(switches)} of "
-            + (f"{count} of " if count < report.groups else "")
-            + _count(report.groups, what)
-            + " of entries"
-            for switches, count in _telling(best)
-        )
-        if not said:
-            said = f"a part of the schedules of {_count(report.groups, what)} of entries"
-        if report.pruned:
-            said += f" ({report.pruned} more cannot differ)"
-        parts.append(said)
-    if report.random_runs:
-        parts.append(f"{_count(report.random_runs, 'random schedule')} with --seed {report.seed}")
-    end = f"{_count(report.schedules_run, 'run')} in {report.seconds:.1f} s"
-    if report.interrupted:
-        end += "; interrupted, so this is a part"
-    elif report.out_of_time:
-        end += "; the time was over, --time-limit gives more"
-    found = "no failure in " if not report.failed and not report.proofs else ""
-    return f"{found}{', '.join(parts)}; {end}."
-
-
-def _up_to(switches: int) -> str:
-    return f"up to {switches} switches" if switches > 1 else f"up to {_count(switches, 'switch')}"
-
-
-def _telling(covered: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Without those that a wider one says, too."""
-    return [
-        (switches, count)
-        for number, (switches, count) in enumerate(covered)
-        if not any(later >= count for _, later in covered[number + 1 :])
-    ]
-
-
-def _count(number: int, what: str) -> str:
-    plural = "es" if what.endswith("ch") else "s"
-    return f"{number} {what}" if number == 1 else f"{number} {what}{plural}"
 
 
 # orders ----------------------------------------------------------------------------------------
@@ -149,12 +101,12 @@ def _count(number: int, what: str) -> str:
 def _orders(report: Report, paint: Paint) -> Iterator[str]:
     rows = list(walk(report.orders))
     fine = len(report.orders) - len(rows)
-    yield paint(
-        f"Orders, in one thread: {fine} of {len(report.orders)} work"
-        if rows
-        else f"Orders, in one thread: all {len(report.orders)} work",
-        BOLD,
-    )
+    said = f"{fine} of {len(report.orders)} work" if rows else f"all {len(report.orders)} work"
+    if not report.orders:
+        said = "none was run"
+    elif len(report.orders) == 1:
+        said = "the only one fails" if rows else "the only one works"
+    yield paint(f"Orders, in one thread: {said}", BOLD)
     shown = rows[:MOST_ROWS]
     for row in shown:
         yield from _order(row, paint)
@@ -162,11 +114,10 @@ def _orders(report: Report, paint: Paint) -> Iterator[str]:
         yield f"  ... and {len(rows) - len(shown)} more; --json has them all"
     missing = sorted({row.missing for row in rows if row.missing})
     if missing:
-        yield from wrapped(
-            f"not installed: {', '.join(missing)}. Not a matter of order, and no failure here.",
-            "  ",
-            lines=4,
-        )
+        end = "Not a matter of order, and no failure here."
+        if any(row.missing and row.named for row in rows):
+            end = "What you named needs it, so nothing can be said of it."
+        yield from wrapped(f"not installed: {', '.join(missing)}. {end}", "  ", lines=4)
 
 
 def _order(row: Order, paint: Paint) -> Iterator[str]:
@@ -194,13 +145,17 @@ def _order(row: Order, paint: Paint) -> Iterator[str]:
     if row.judged == MISSING:
         return
     yield from wrapped(plain(row.message or kind), "    ", lines=3)
-    if row.place is not None:
+    if row.judged == HANG and row.stack:
+        yield from _stack(row.stack)
+    elif row.place is not None:
         yield f"    at {plain(_short(row.place[0]))}, line {row.place[1]}"
+    if row.confirmed is False:
+        yield "    but not in an interpreter that was not forked"
     if row.works_after:
         first = row.works_after[0]
         more = f" and {len(row.works_after) - 1} others" if len(row.works_after) > 1 else ""
         yield from wrapped(f"works after: import {plain(first)}{more}", "    ", lines=2)
-    if row.judged in (ORDER, CYCLE, HANG) and row.cause is not None:
+    if row.failed and row.cause is not None:
         yield from _cause(row.cause, "    ")
 
 
@@ -252,6 +207,8 @@ def _proof(
     yield from _sure(proof)
     yield "  replay it:"
     yield from _command(report, proof.schedule)
+    if proof.other is not None:
+        yield from _other_way(proof.other, report)
     for there in report.elsewhere.get(number, ()):
         yield from wrapped(f"on Python {there.python}: {elsewhere(there)}", "  ", lines=4)
     if files is not None:
@@ -286,7 +243,9 @@ def _sure(proof: Proof) -> Iterator[str]:
     line = ", ".join(said) or "seen once"
     if not proof.certain:
         line += ": the places are not all there is to it"
-    if proof.cut:
+    if proof.interrupted:
+        line += ". Stopped before the rest of the proof; replay it with the line below"
+    elif proof.cut:
         left = [f"{proof.wanted - proof.replays} of {proof.wanted} replays"]
         if proof.confirmed is None:
             left.append("the run in an interpreter of its own")
@@ -294,9 +253,25 @@ def _sure(proof: Proof) -> Iterator[str]:
     yield from wrapped(line, "  ", lines=4)
 
 
+def _other_way(other: Proof, report: Report) -> Iterator[str]:
+    """Who gets a `_DeadlockError` is a matter of who asks last: what a user has seen may be either."""
+    first = other.result.first
+    who = f"thread {first.thread}" if first is not None else "another thread"
+    yield from wrapped(
+        f"the same two locks, but {who} asks last and gets the error: {plain(other.result.message or '')}",
+        "  ",
+        lines=4,
+    )
+    if other.cause is not None and other.cause.get("kind") != "lock_order":
+        yield from _cause(other.cause, "  ")
+    yield from _sure(other)
+    yield from _command(report, other.schedule)
+
+
 def _command(report: Report, schedule: Schedule) -> Iterator[str]:
     """To be pasted as it stands."""
     words = ["importtrace reproduce"]
+    words += [f"--python {shlex.quote(report.executable)}"] if report.executable else []
     words += [f"--path {shlex.quote(folder)}" for folder in report.path]
     words.append(f"--schedule {shlex.quote(str(schedule))}")
     if len(" ".join(words)) <= WIDTH - 4:
@@ -343,12 +318,21 @@ def told(schedule: Schedule, result: Result) -> Iterator[str]:
         yield from wrapped(f"{step}. {plain('; '.join(ends))}", "  ", lines=6)
 
 
-def _frames(frames: tuple[tuple[str, int, str], ...]) -> Iterator[str]:
+def _frames(frames: tuple[tuple[str, int, str], ...], indent: str = "    ") -> Iterator[str]:
     shown = [frame for frame in frames if not frame[0].startswith("<")][-4:]
     for file, line, module in shown:
         yield from wrapped(
-            plain(f"{module} ({_short(file)}, line {line})"), "    ", lines=9, hang="  "
+            plain(f"{module} ({_short(file)}, line {line})"), indent, lines=9, hang="  "
         )
+
+
+def _stack(frames: tuple[tuple[str, int, str], ...]) -> Iterator[str]:
+    """Of a thread that is blocked, without the standard library, which waits on its behalf."""
+    theirs = [
+        frame for frame in frames if frame[2].partition(".")[0] not in sys.stdlib_module_names
+    ]
+    yield "    it came there by:"
+    yield from _frames(tuple(theirs) or frames, "      ")
 
 
 def _short(file: str) -> str:

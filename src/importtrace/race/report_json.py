@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from importtrace.race.report import coverage
+from importtrace.race.coverage import coverage
 
 if TYPE_CHECKING:
     from importtrace.race.findings import Report
+    from importtrace.race.proof import Proof
 
 
 def data(report: Report) -> dict[str, Any]:
@@ -30,6 +31,8 @@ def data(report: Report) -> dict[str, Any]:
                     "judged": row.judged,
                     "works_after": list(row.works_after) or None,
                     "missing": row.missing,
+                    "confirmed": row.confirmed,
+                    "stack": [list(frame) for frame in row.stack] or None,
                 }
             )
             for row in report.orders
@@ -44,6 +47,7 @@ def data(report: Report) -> dict[str, Any]:
                     "confirmed": proof.confirmed,
                     "message": proof.result.message,
                     "by_interpreter": proof.own,
+                    "also": _also(proof.other),
                     "elsewhere": [
                         dataclasses.asdict(there) for there in report.elsewhere.get(number, ())
                     ]
@@ -65,6 +69,19 @@ def data(report: Report) -> dict[str, Any]:
         ],
         "coverage": coverage(report),
         "notes": report.notes,
+    }
+
+
+def _also(other: Proof | None) -> dict[str, Any] | None:
+    """The same ring, where another thread gets the error."""
+    if other is None:
+        return None
+    return {
+        "schedule": str(other.schedule),
+        "message": other.result.message,
+        "replayed": other.text,
+        "confirmed": other.confirmed,
+        "cause": other.cause,
     }
 
 

@@ -10,6 +10,7 @@ new interpreter instead. `run_many` runs on all workers at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -223,9 +224,12 @@ class Runner:
                 "installed there? --path DIR names a folder to look in"
             )
         if not found["compiled"] and self._bytecode is None:
-            self._bytecode = tempfile.TemporaryDirectory(
-                prefix="importtrace-", ignore_cleanup_errors=True
-            )
+            with contextlib.suppress(
+                OSError
+            ):  # nowhere to write: each run compiles what it imports
+                self._bytecode = tempfile.TemporaryDirectory(
+                    prefix="importtrace-", ignore_cleanup_errors=True
+                )
         return found
 
 
@@ -283,8 +287,10 @@ def result(job: Job, ended: Ended) -> Result:
     for number, entry in enumerate(entries, start=1):
         end = ends.get(number)
         if end is None:
-            doing = hangs.doing(stopped[number]) if number in stopped else None
-            threads.append(ThreadOutcome(number, str(entry), "stopped", doing=doing))
+            at = stopped.get(number)
+            doing = hangs.doing(at) if at is not None else None
+            stack = tuple(tuple(frame) for frame in at["stack"]) if at is not None else ()
+            threads.append(ThreadOutcome(number, str(entry), "stopped", frames=stack, doing=doing))
             continue
         threads.append(
             ThreadOutcome(

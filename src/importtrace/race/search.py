@@ -13,17 +13,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from importtrace.race import steps
 from importtrace.race.errors import InputError, TimeOver
 from importtrace.race.findings import BOUND, Options, Report
 from importtrace.race.groups import groups
 from importtrace.race.modules import Sources
 from importtrace.race.orders import Orders
-from importtrace.race.outcome import DEADLOCK, TIMEOUT
-from importtrace.race.proof import prove
+from importtrace.race.outcome import OK
+from importtrace.race.proving import MOST_FINDINGS, by_interpreter, prove_all
 from importtrace.race.runner import Job, Runner
 from importtrace.race.scenario import Entry, Scenario, SetUp
-from importtrace.race.shrink import shrink
 from importtrace.race.strategies.directed import Directed
 from importtrace.race.strategies.exhaustive import Exhaustive
 from importtrace.race.strategies.pct import Pct
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
 LEAST_LIMIT_S = 3.0  # of one run, however fast its imports are: the machine may be busy
 SEARCH_S = 30.0  # for interleavings, where no limit was given
-MOST_FINDINGS = 3
 MOST_GROUPS = 2_000  # of entries: beyond that, the likeliest are taken
 _ACTIVE = 4
 
@@ -91,12 +88,6 @@ def explore(
         return Search(runner, target, options, progress or _silent).run()
 
 
-def _own(result: Result) -> bool:
-    """CPython's own order of locks is to blame, see `steps.by_interpreter`."""
-    first = result.first
-    return steps.by_interpreter(result.steps, first.thread if first is not None else None)
-
-
 def _silent(phase: str, done: int, total: int) -> None:
     pass
 
@@ -113,6 +104,7 @@ class Search:
         self.report.seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
         self.report.strict = bool(options.entries)
         self.report.path = options.path
+        self.report.executable = options.python
         self._scenario = Scenario(
             (),
             path=options.path,
@@ -182,6 +174,9 @@ class Search:
     def _run_interleavings(self) -> None:
         if self._options.strategy == "orders" or self._options.threads < 2:
             return
+        if self._options.entries and not any(row.outcome == OK for row in self._orders.rows):
+            self.report.note("no order of the entries works in one thread: threads were not tried")
+            return
         self._sources = Sources(self._orders.files | self._files)
         self._until = time.monotonic() + SEARCH_S if self._end is None else self._end
         wanted = self._options.strategy
@@ -204,13 +199,31 @@ class Search:
                 and not self.report.complete
             ):
                 self._run_random()
-        finally:
+        except KeyboardInterrupt:
+            self._prove(interrupted=True)
+            raise
+        except TimeOver:
             self._prove()
+            raise
+        self._prove()
+        if self.report.interrupted:
+            raise KeyboardInterrupt
+
+    def _prove(self, *, interrupted: bool = False) -> None:
+        prove_all(
+            self._runner,
+            self._scenario,
+            self._findings,
+            self.report,
+            run_limit_s=self._options.run_limit_s,
+            interrupted=interrupted,
+            progress=self._progress,
+        )
 
     def _enough(self) -> bool:
         if self._options.keep_going:
             return len(self._findings) >= 10 * MOST_FINDINGS
-        return any(not _own(result) for result in self._findings) or (
+        return any(not by_interpreter(result) for result in self._findings) or (
             self.report.strict and bool(self._findings)
         )
 
@@ -321,9 +334,9 @@ class Search:
     def _failed(self, job: Job, result: Result) -> None:
         entries = job.schedule.entries if job.schedule is not None else job.scenario.entries
         if result.slow:
-            self._note(f"not judged, {' and '.join(map(str, entries))}: {result.message}")
+            self.report.note(f"not judged, {' and '.join(map(str, entries))}: {result.message}")
             return
-        key = (result.signature, _own(result))
+        key = (result.signature, by_interpreter(result))
         if key in self._found or self._fails_alone(entries, result):
             return
         self._found.add(key)
@@ -341,37 +354,23 @@ class Search:
                 told = tuple(entries[number] for number in order)
                 found = self._side.run(self._scenario.with_(entries=told))
                 if not found.ok:
-                    plain[found.signature] = f"{' then '.join(map(str, told))}: {found.message}"
+                    plain[found.signature] = self._alone(told, found)
         if result.signature not in plain:
             return False
-        self._note(f"fails one after the other, too: {plain[result.signature]}")
+        self.report.note(plain[result.signature])
         return True
 
-    def _note(self, text: str) -> None:
-        if text not in self.report.notes and len(self.report.notes) < 20:
-            self.report.notes.append(text)
-
-    # proofs --------------------------------------------------------------------------------
-
-    def _prove(self) -> None:
-        """Shrinks and proves what was found; of CPython's own deadlock, one example."""
-        genuine = [found for found in self._findings if not _own(found)]
-        own = [found for found in self._findings if _own(found)]
-        own.sort(key=lambda found: found.outcome == DEADLOCK)  # what was handed out says more
-        chosen = genuine[:MOST_FINDINGS] + ([] if genuine and not self.report.strict else own[:1])
-        for number, found in enumerate(chosen, start=1):
-            self._progress("proofs", number, len(chosen))
-            # A hang takes all of its limit each time; what else failed may take what it needs.
-            limit = self._options.run_limit_s
-            scenario = self._scenario
-            if found.outcome != TIMEOUT:
-                scenario = scenario.with_(run_limit_s=limit)
-            small = shrink(self._runner, scenario, found)
-            proof = prove(self._runner, scenario, small, own=_own(found))
-            if proof.replayed or proof.confirmed or proof.cut:
-                self.report.proofs.append(proof)
-            else:
-                self._note(f"once, and never again: {found.message} ({found.schedule})")
+    def _alone(self, entries: tuple[Entry, ...], found: Result) -> str:
+        """What to say of entries that fail one after the other, each in a thread of its own."""
+        entry = found.first.entry if found.first is not None else ""
+        if entry in self._orders.fine and str(entries[0]) in self._orders.fine:
+            return (
+                f"works in the main thread and fails in any other, no interleaving is needed: {entry}: "
+                f"{found.message}"
+            )
+        return (
+            f"fails one after the other, too: {' then '.join(map(str, entries))}: {found.message}"
+        )
 
 
 def known_modules(runner: Runner, entry: Entry, scenario: Scenario) -> dict[str, Any]:

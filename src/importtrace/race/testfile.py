@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from importtrace.race.proof import Proof
 
 
+def check(folder: str) -> None:
+    """Raises InputError where nothing could be written to `folder`: before the search, not after it."""
+    there = os.path.abspath(folder)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise InputError(f"-o {folder!r}: {there!r} is no folder; name another one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"-o {folder!r}: {there!r} cannot be written to; name another folder")
+
+
 def write(
     folder: str, proofs: Iterable[Proof], python: str, path: tuple[str, ...]
 ) -> dict[int, tuple[str, str]]:

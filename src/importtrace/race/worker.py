@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +19,13 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from importtrace.race._limits import MOST_LIMITS, later
 from importtrace.race.errors import InputError
 
 END = b"\nimporttrace:end\n"  # as `_child` writes it, which loads on POSIX only
+_RELEASE = re.compile(r"3\.\d+t?")
 GRACE_S = 2.0  # a child with threads notices its limit itself, and says what it was at
 _LAST_WORDS_S = 0.2  # between the signal that makes it write its stacks and SIGKILL
 _START_S = 30.0
@@ -62,11 +65,24 @@ class Ended:
     slow: bool = False
 
 
+def executable(python: str) -> str:
+    """The file of an interpreter: `python` itself, or, of "3.13", the `python3.13` that is on PATH.
+
+    Raises InputError where there is none of that release.
+    """
+    if not _RELEASE.fullmatch(python) or os.path.exists(python):
+        return python
+    found = shutil.which(f"python{python}")
+    if found is None:
+        raise InputError(f"there is no python{python} on PATH; name the interpreter's file")
+    return found
+
+
 class Worker:
     """Starts at the first job; starts again if its interpreter has died."""
 
     def __init__(self, python: str, once: bool = False) -> None:
-        self.python = python
+        self.python = executable(python)
         self.version = ""
         self._once = once
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,9 +102,7 @@ class Worker:
         if self._process is not None:
             return
         # Open for as long as the interpreter runs: `_close_files`.
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
-        self._crashes = tempfile.TemporaryFile()  # noqa: SIM115
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._file, self._crashes, self._errors = _scratch(), _scratch(), _scratch()
         theirs_in, self._requests = os.pipe()
         self._replies, theirs_out = os.pipe()
         numbers = [theirs_in, theirs_out, self._file.fileno(), self._crashes.fileno()]
@@ -272,6 +286,14 @@ class Worker:
             return None
         data, self._buffer = self._buffer[4 : 4 + size], self._buffer[4 + size :]
         return marshal.loads(data)
+
+
+def _scratch() -> IO[bytes]:
+    """A file without a name; in memory where that can be, for there may be no folder to write to."""
+    if hasattr(os, "memfd_create"):
+        with contextlib.suppress(OSError):
+            return open(os.memfd_create("importtrace"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _no_core_files(pid: int) -> None:

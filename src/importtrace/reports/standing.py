@@ -42,16 +42,34 @@ def standing(trace: Trace) -> list[list[ImportRecord]]:
     return list(chains.values())
 
 
+def never_ended(trace: Trace) -> list[list[ImportRecord]]:
+    """For each thread with loads that were not over when its process wrote the trace, those loads,
+    outermost first. (Threads that wait for them have no record of it.)"""
+    chains: dict[Any, list[ImportRecord]] = {}
+    for record in trace.records:
+        if record.kind == "load" and record.outcome is None and record.duration_ns is None:
+            chains.setdefault((record.thread.serial, record.thread.id), []).append(record)
+    return list(chains.values())
+
+
 def lines(trace: Trace, paint: Paint) -> Iterator[str]:
-    """A section; nothing for a trace of a process that said how it ended."""
+    """A section; of a process that wrote its trace itself, only where an import was not over then."""
     end = ENDS.get(str(trace.header.get("end")))
     if end is None:
+        chains = never_ended(trace)
+        if chains:
+            yield paint("Imports that were not over when the trace was written", BOLD)
+            yield from _threads(chains, trace, paint)
         return
     chains = standing(trace)
     yield paint("Where it stood" if end is ENDS["died"] else "Where it stands", BOLD)
     yield from wrapped(end, "  ", lines=3)
     if not chains:
         yield "  no import was going on"
+    yield from _threads(chains, trace, paint)
+
+
+def _threads(chains: list[list[ImportRecord]], trace: Trace, paint: Paint) -> Iterator[str]:
     for chain in chains[:MOST_THREADS]:
         yield from _thread(chain, trace, paint)
     if len(chains) > MOST_THREADS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from importtrace.analysis import tree
-from importtrace.reports import standing
+from importtrace.reports import stalls, standing
 from importtrace.reports.terminal import (
     BOLD,
     DIM,
@@ -43,6 +43,7 @@ def report(trace: Trace, name: str, *, colour: bool = False, everything: bool = 
     sections = [
         _head(trace, figures, name, paint),
         standing.lines(trace, paint),
+        stalls.lines(trace, paint),
         _failures(trace, name, paint),
         _unfinished(trace, paint),
         _slowest(figures, paint, everything),
