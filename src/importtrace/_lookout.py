@@ -4,6 +4,7 @@ What is needed only then is run then, past the import system, which may be what 
 """
 
 import _thread
+import sys
 
 from importtrace import _compat, _late
 from importtrace._watchdog import Watchdog
@@ -37,6 +38,7 @@ class Lookout:
         self._alarms: Any = None
         self._held: list[Any] = []  # what other threads held at the last fork
         self._warned: set[tuple[str, int | None]] = set()
+        self._finalizes = False
         self.watchdog = Watchdog(recorder, config.stall_seconds, self._report, self._broken)
 
     def start(self) -> None:
@@ -101,7 +103,8 @@ class Lookout:
                 [one.to_dict() for one in new],
             )
 
-    def after_fork_in_child(self, parent_pid: int) -> None:
+    def after_fork_in_child(self, parent_pid: int, at_exit: "Callable[[], None]") -> None:
+        self._follow_end(at_exit)
         watchdog = self.watchdog
         watchdog.restart_in_child()
         self._alarms = None
@@ -119,6 +122,31 @@ class Lookout:
             watchdog.start()
         else:
             self._watch(now=True)
+
+    def _follow_end(self, at_exit: "Callable[[], None]") -> None:
+        """A process that multiprocessing or celery's billiard has forked ends by os._exit: no exit
+        handler runs there, only their own. Imports nothing and takes no lock, right after a fork."""
+
+        def end() -> None:
+            try:
+                if not self._recorder.off:
+                    at_exit()
+            except Exception as error:
+                warn(f"at the end of a forked process: {type(error).__name__}: {error}")
+
+        celery: Any = sys.modules.get("importtrace.integrations.celery")
+        if celery is not None:
+            celery.process_ends = end
+        util: Any = sys.modules.get("multiprocessing.util")
+        try:
+            if not self._finalizes:
+                # a finalizer registered now would be cleared with the parent's
+                util.register_after_fork(
+                    self, lambda lookout: util.Finalize(None, end, exitpriority=-1_000)
+                )
+                self._finalizes = True  # this child's own children inherit it
+        except Exception:
+            pass  # nobody uses it here, or it is a file of the user's
 
     # on the watchdog's thread --------------------------------------------------------------
 

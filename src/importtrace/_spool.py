@@ -4,16 +4,18 @@ The file is mapped and its blocks are allocated beforehand: a record is a copy o
 call, so the interpreter's lock stays where it is (a write() beside a CPU-bound thread costs 100 µs and
 more, because the lock changes hands), and a full disk is met when the file grows, not as SIGBUS.
 
-No lock of ours guards it. `pool` holds the offsets at which segments can be written on; a writer takes
-one out (`list.pop` is atomic with and without the GIL), writes there and puts the next one back. Whoever
-finds none, another thread or a signal handler that imports while its thread writes, gets a segment of
-its own. _spool_format.py has the layout; spool/ reads it.
+No lock of ours guards it. `slots` holds the offsets of empty slots, one for each load; whoever takes one
+out (`list.pop` is atomic with and without the GIL) alone writes there. Texts are of different lengths:
+`pool` holds the offsets at which segments of text can be written on; a writer takes one out, writes
+there and puts the next one back. Whoever finds none, another thread or a signal handler that imports
+while its thread writes, gets a segment of its own. _spool_format.py has the layout; spool/ reads it.
 
-`mmap` and `fcntl` are loaded for it; a program's own import of them is then no load any more.
+`mmap`, `fcntl` and `_struct` are loaded for it; a program's own import of them is then no load any more.
 """
 
 import _thread
 import sys
+from _struct import Struct
 from time import perf_counter_ns as clock
 
 from importtrace import _spool_folder as folders
@@ -31,6 +33,18 @@ if TYPE_CHECKING:
     from importtrace._recorder import Request, ThreadState
 
 SHIFT = layout.SHIFT
+StructError: "Any" = vars(sys.modules["_struct"])["error"]
+MOST_PLACES = 10_000  # kept in memory, to be said once only
+pack_begin = Struct(layout.BEGIN).pack_into
+pack_body = Struct(layout.BODY).pack_into
+# In the order of layout.LOADERS.
+_LOADERS = tuple(
+    [
+        getattr(sys.modules["_frozen_importlib_external"], name, None)
+        or getattr(sys.modules["_frozen_importlib"], name, None)
+        for name in layout.LOADERS
+    ]
+)
 
 
 class Spool:
@@ -47,6 +61,9 @@ class Spool:
         self._bounds = config.spool_file_mb << 20, config.spool_files, config.spool_mb << 20
         self.redacts: frozenset[str] = config.redact
         self.pool: list[int] = []
+        self.slots: list[int] = []
+        self.slotted: dict[Load, int] = {}  # those that are open, and their slots
+        self.places: dict[int, list[Any]] = {}  # of `_place`: how far line tables were walked
         self.threads: set[int] = set()  # serials of those that are named in the file
         self.full_at = 0
         self.ours = FailOpen(self._broke).ours
@@ -61,9 +78,13 @@ class Spool:
         self._wanted = True  # nothing was written yet: the first record creates the file
         self._opening = _thread.RLock()
         self._causes: set[int] = set()  # ids of the failures whose cause is written
-        self._places: dict[int, list[Any]] = {}
+        self.places.clear()
+        self._askers: dict[tuple[str | None, str | None], int] = {}
+        self._numbered = 0
         self.full_at = 0
         self.pool.clear()  # in place: the hooks hold these
+        self.slots.clear()
+        self.slotted.clear()
         self.threads.clear()
 
     # the file --------------------------------------------------------------------------------
@@ -121,14 +142,19 @@ class Spool:
             self.write(f"z{clock()}\x1f{self._strings(end, argv0, why)}", True)
             file.finish()
         finally:
-            self.pool.clear()
+            self._stop()
             self._reserve.clear()
 
     def _broke(self, error: BaseException) -> None:
         if not self._closed:
             self._closed = True
-            self.pool.clear()
+            self._stop()
             self._say(f"spool closed, tracing goes on without it ({type(error).__name__}: {error})")
+
+    def _stop(self) -> None:
+        self.pool.clear()
+        self.slots.clear()
+        self.slotted.clear()
 
     def _say(self, line: str) -> None:
         from importtrace.config import warn
@@ -157,8 +183,9 @@ class Spool:
         memory[at + 1 : at + 1 + len(data)] = data
         memory[at] = layout.MARK
 
-    def _segment(self) -> int:
-        """The offset of a fresh segment; 0 if there is none."""
+    def _segment(self, text: bool = True) -> int:
+        """The offset of a fresh segment, or of the first one's; 0 if there is none. Only where there is
+        none for text is the file full."""
         if self._wanted and not self._closed:
             # as threading.Condition asks; typeshed does not know it
             if self._opening._is_owned():  # type: ignore[attr-defined]
@@ -166,16 +193,17 @@ class Spool:
             with self._opening:
                 if self._wanted:
                     self.open()
-            at = take(self.pool)
+            at = take(self.pool) if text else 0
             if at:
                 return at
         file = self._file
         if file is None or self._closed or self.full_at:
             return 0
         at = file.segment()
-        if not at:
+        if not at and text:
             self.full_at = clock()
             self.pool.clear()
+            self.slots.clear()
             file.mark_full(self.full_at)
             self._say(f"{file.path!r}: {file.full_because}; later imports are only counted there")
         return at
@@ -199,17 +227,17 @@ class Spool:
         if data[0] not in b"set":  # of a load, its begin is counted
             file.lose()
 
-    def again(self, error: BaseException, text: str) -> bool:
-        """Whether a hook found no segment, or a name that is no UTF-8: then it was written from here."""
+    def again(self, error: BaseException, call: "Any", record: "Load | Request") -> bool:
+        """Whether a hook met what only the long way can write, and that has done it: no slot is left,
+        this load or its parent has none, a name is no UTF-8, a number too large."""
         tb = error.__traceback__
         if (
-            not text
-            or type(error) not in (IndexError, UnicodeEncodeError)
+            type(error) not in (IndexError, KeyError, UnicodeEncodeError, StructError)
             or (tb is not None and tb.tb_next is not None)  # a signal handler's
         ):
             return False
         try:
-            self.write(text, text[0] == "e")
+            call(record)
         except BaseException as second:
             if not self.ours(second):
                 raise
@@ -230,14 +258,82 @@ class Spool:
             | (layout.FROM_LIST if record.from_list else 0)
             | (layout.ADOPTED if record.adopted else 0)
         )
-        self.write(
-            f"b{thread.serial} {record.begin} {_key(record.parent)} {line} {flags}\x1f"
-            f"{self._strings(record.name, record.importer, where)}"
-        )
+        if not self._slot(record, where, line, flags):
+            self.write(
+                f"b{thread.serial} {record.begin} {_key(record.parent)} {line} {flags}\x1f"
+                f"{self._strings(record.name, record.importer, where)}"
+            )
         if record.found:  # mode `finder` tells of a load when it was found; or adopted in a child
             self.enters(record)
 
+    def _slot(self, load: Load, where: str | None, line: int, flags: int) -> bool:
+        """Whether the begin of a load was written into a slot of its own."""
+        parent = load.parent
+        above = self.slotted.get(parent, 0) if parent is not None else 0
+        name = load.name.encode("utf-8", "surrogatepass")
+        if (
+            (parent is not None and not above)
+            or len(name) > layout.MOST_NAME
+            or not 0 <= line < 1 << 32
+            or self.redacts
+            or sys.byteorder != "little"
+        ):
+            return False
+        asker = 0
+        if (
+            parent is None
+            or load.importer != parent.name
+            or type(parent.origin) is not str
+            or where != parent.origin
+        ):
+            asker = self._asker(load.importer, where)
+            if not asker:
+                return False
+        at = take(self.slots) or self._more_slots()
+        if not at:
+            return False
+        serial = load.thread.serial
+        pack_begin(
+            self._memory,
+            at + layout.AT_BEGIN,
+            *(load.begin, above, line, serial, asker, flags, name, layout.MARK),
+        )
+        self.slotted[load] = at
+        return True
+
+    def _more_slots(self) -> int:
+        """The first slot of a fresh segment of them; 0 if there is none, or no room for one."""
+        base = self._segment(text=False)
+        if not base:
+            return 0
+        self._memory[base] = layout.SLOTS
+        last = base + layout.SEGMENT - layout.SLOT
+        fresh = list(range(base + layout.SLOT, last + 1, layout.SLOT))
+        self.slots.extend(fresh[:0:-1])  # pop() takes the lowest
+        return fresh[0]
+
+    def _asker(self, module: str | None, file: str | None) -> int:
+        """The number under which the file says who asked; 0: there are too many."""
+        key = module, file
+        number = self._askers.get(key, 0)
+        if not number and self._numbered < layout.MOST_ASKERS:
+            if len(self._askers) > MOST_PLACES:
+                self._askers.clear()
+            self._numbered = number = self._numbered + 1
+            self.write(f"p{number}\x1f{self._strings(module, file)}")
+            self._askers[key] = number
+        return number
+
     def enters(self, load: Load) -> None:
+        at = self.slotted.get(load, 0)
+        if at and type(load.origin) is str:
+            origin = load.origin.encode("utf-8", "surrogatepass")
+            for number, loader in enumerate(_LOADERS):
+                if load.loader is loader and len(origin) <= layout.MOST_ORIGIN:
+                    how = load.flags & 4 | number << 3
+                    place = at + layout.AT_BODY
+                    pack_body(self._memory, place, load.found, load.body, how, origin, layout.MARK)
+                    return
         self.write(
             f"s{load.thread.serial} {load.begin} {load.found} {load.body} "
             f"{layout.COMPILED if load.compiled else 0}\x1f{self._found_by(load)}"
@@ -361,15 +457,19 @@ class Spool:
         offset = record.line
         if type(where) is not tuple:
             return where, offset
-        place = self._places.get(id(where))
-        if place is None or place[0] is not where or place[2] > offset:
-            if len(self._places) > 200:
-                self._places.clear()
-            parts = lines(where)
-            place = [where, parts, *next(parts, (0, 1 << 62, 0))]
-            self._places[id(where)] = place
-        while offset >= place[3]:
-            place[2:] = next(place[1], (place[3], 1 << 62, 0))
+        table = where[1]
+        place = self.places.get(id(table))
+        if place is None or place[0] is not table or place[2] > offset:
+            if len(self.places) > 200:
+                self.places.clear()
+            place = self.places[id(table)] = [table, lines(where), 0, 0, 0]
+        if offset >= place[3]:
+            for start, end, line in place[1]:
+                if offset < end:
+                    place[2:] = start, end, line
+                    break
+            else:
+                place[2:] = offset, 1 << 62, 0
         return where[0], place[4] or 0
 
 

@@ -1,20 +1,33 @@
 """Layout of a spool file; docs/spool.md describes it. Shared by the writer and the readers. Stdlib-free.
 
-A file is a head of one page, then records, in segments of 128 KiB. A record is a mark, the byte 255,
-which no UTF-8 holds, and a text without NUL; it ends at the next mark or NUL. The text is stored first
-and the mark last, so a record exists whole or not at all, whenever the process dies. A NUL where a mark
-should be ends what a segment holds so far. Records of different segments are ordered by the times in
-them.
+A file is a head of one page, then records, in segments of 128 KiB of two kinds.
 
-The text of a record: a letter, whole numbers with spaces between them, then strings, each after the
-character U+001F (`·` below). A load is named by its thread's serial number and its begin, `0 0` is none.
+In a segment of text a record is a mark, the byte 255, which no UTF-8 holds, and a text without NUL; it
+ends at the next mark or NUL. The text is stored first and the mark last, so a record exists whole or not
+at all, whenever the process dies. A NUL where a mark should be ends what a segment holds so far. Records
+of different segments are ordered by the times in them.
+
+A segment that begins with the byte 254 holds slots of one size, and each slot one load, in binary: what
+is written at every import must cost as little as can be. Its begin is written before the body runs, its
+body's start into the same slot, its end last; the first two are there when the mark behind them is, the
+end is one store. What a slot has no room for, or what is said rarely, is a text.
+
+    a slot      end: 8 bytes (0: not over; 1: a text says it)
+      begin     begin: 8 · offset of its parent's slot: 4 (0: none) · line: 4 · thread's serial: 4
+                (0: its parent's) · who asked: 2 (0: its parent's body) · flags: 1 ·
+                module: 86, UTF-8 · mark: 1
+      body      found: 8 · body: 8 · 4 if it was compiled, and 8 times the loader's place in LOADERS: 1 ·
+                origin: 150, UTF-8 · mark: 1
+
+Numbers are little-endian. A text: a letter, whole numbers with spaces between them, then
+strings, each after the character U+001F (`·` below). A load is named by its thread's serial number and
+its begin, `0 0` is none.
 
     t serial ident · name                                     a thread
+    p number · module · file                                  who asked, for slots that name it
     b serial begin, of parent serial begin, line flags · module · importer · file      a load begins
-    i serial begin, of parent serial begin, line flags · module      likewise, by its parent's body
     s serial begin found body flags · origin · loader         it was found; its body starts
     x serial begin, of failure serial begin, flags · type · message      it fails
-    e serial begin end                                        it is over, and nothing more is to be said
     E serial begin end found body wait harmless flags, of holder serial begin
         · module · origin · loader
     r serial begin end wait, of parent serial begin, of met load serial begin, line deadlock owner
@@ -27,13 +40,30 @@ character U+001F (`·` below). A load is named by its thread's serial number and
 """
 
 MAGIC = b"\x89importtrace-spool\r\n\x1a\n"  # 22 bytes: text and newline conversion show at once
-VERSION = 1
+VERSION = 2
 
 PAGE = 4096
 SHIFT = 17
 SEGMENT = 1 << SHIFT
 MARK = 255
 SEPARATOR = "\x1f"
+SLOTS = 254  # the first byte of a segment of slots
+SLOT = 288
+AT_BEGIN, BEGIN = 8, "<qIIIHB86sB"  # places in a slot, and their formats for `struct`
+BEGIN_INSIDE = (
+    "<qII6xB86sB"  # the same, of a load that its parent's body asked for in its own thread
+)
+AT_BODY, BODY = 120, "<qqB150sB"
+MOST_NAME, MOST_ORIGIN = 86, 150
+LOADERS = (
+    "SourceFileLoader",
+    "ExtensionFileLoader",
+    "BuiltinImporter",
+    "FrozenImporter",
+    "SourcelessFileLoader",
+)
+TOLD = 1  # as a slot's end: a text says it
+MOST_ASKERS = 0xFFFF
 MOST_BYTES = 256 << 20  # of a file
 LARGEST = SEGMENT - PAGE - 2  # what fits into any segment, the first one too
 
@@ -52,8 +82,9 @@ AT_NAME = 112  # 48: name that the file was created under
 AT_FACTS = 160  # 4: length of the facts, JSON, which follow
 MOST_FACTS = PAGE - AT_FACTS - 4
 
-# Flags of loads.
+# Flags of loads; the first three fit into a slot.
 IMPLIED, FROM_LIST, ADOPTED, RELOAD, COMPILED, FAILED, VOID = 1, 2, 4, 8, 16, 32, 64
+IN_SLOT = IMPLIED | FROM_LIST | ADOPTED
 # Set by readers: its parent's body asked for it.
 INSIDE = 256
 # Of failures.

@@ -110,9 +110,13 @@ class Watchdog:
             life = self._life = _Life(lock)
             self._looked_at = clock()
             try:
-                start(self._run, (life,))
-            except RuntimeError:  # no thread to be had, or the interpreter is shutting down
+                if not _start_deaf(start, self._run, life):
+                    self._life = None
+            except BaseException:  # a signal handler's
                 self._life = None
+                life.over = True
+                _release(life.wake)
+                raise
 
     def start_with_next_import(self) -> None:
         """As `start`, once a thread begins an import of its own."""
@@ -153,7 +157,6 @@ class Watchdog:
 
     def _run(self, life: "_Life") -> None:
         try:
-            _block_signals()
             life.native = _native_id()
             while not life.over:
                 if life.wake.acquire(timeout=self._interval_s) and not life.over:
@@ -301,13 +304,34 @@ def _change_lock() -> "Any":
     return (native("RLock") or _thread.RLock)()
 
 
-def _block_signals() -> None:
-    """A signal that the program's threads block is delivered to one that does not: `sigwait` would
-    never see it, and its default action would end the process."""
+def _start_deaf(start: "Any", run: "Any", life: _Life) -> bool:
+    """Start the thread with all signals blocked, from its first moment on: it has the mask of who starts it.
+    False: there is no thread to be had, or the interpreter is shutting down.
+
+    A signal that the program's threads block is delivered to one that does not: `sigwait` would never
+    see it, and its default action would end the process.
+    """
     signals: Any = sys.modules.get("_signal")
     mask = getattr(signals, "pthread_sigmask", None)
-    if mask is not None:
-        mask(signals.SIG_SETMASK, signals.valid_signals())
+    if mask is None:
+        return _started(start, run, life)
+    every = signals.valid_signals()
+    # Handlers run at the end of each of these calls, and may raise: what was blocked is known before
+    # it is changed.
+    before = mask(signals.SIG_BLOCK, ())
+    try:
+        mask(signals.SIG_SETMASK, every)
+        return _started(start, run, life)
+    finally:
+        mask(signals.SIG_SETMASK, before)
+
+
+def _started(start: "Any", run: "Any", life: _Life) -> bool:
+    try:
+        start(run, (life,))
+    except RuntimeError:
+        return False
+    return True
 
 
 def _native_id() -> str:

@@ -392,7 +392,7 @@ class Session:
         self._parent_pid = system.getppid()
         if self.config.propagate == "on":
             self._propagate()
-        self._lookout.after_fork_in_child(self._parent_pid)
+        self._lookout.after_fork_in_child(self._parent_pid, self._at_exit)
 
 
 def _pid() -> int:

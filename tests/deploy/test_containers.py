@@ -1,6 +1,8 @@
-"""Pods of deploy/kubernetes run by podman: a service that fails, injected, is told of by OTLP.
+"""deploy/ in containers: its images are built, its pods and its Compose file run by podman. A service
+that fails, injected, is told of by OTLP.
 
-Not part of any other suite: it needs root, pip, and from Debian podman, catatonit, runc, mmdebstrap.
+Not part of any other suite: it needs root, pip, and from Debian podman, catatonit, runc, mmdebstrap, and
+for the Compose file golang-github-containernetworking-plugin-dnsname.
     IMPORTTRACE_TEST_CONTAINERS=1 pytest tests/deploy/test_containers.py
 """
 
@@ -9,8 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import threading
+import time
+import venv
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-KUBERNETES = ROOT / "deploy" / "kubernetes"
+DEPLOY = ROOT / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
 NEEDED = ("podman", "catatonit", "mmdebstrap", "runc")
 ARRIVES_S = 120.0
 CONF = """
@@ -33,12 +37,14 @@ runtime="runc"
 cgroup_manager="cgroupfs"
 """
 # What the two images have of Debian; importtrace's dependencies are laid beside it by pip.
-DEBIAN = "base-files,dash,coreutils,python3-minimal,libpython3-stdlib"
-SERVICE, INJECT = "localhost/importtrace-test-service:1", "localhost/importtrace-test-inject:1"
-
-PYTHONPATH = (
-    "            - {name: PYTHONPATH, value: /opt/importtrace}\n"  # as in deploy/image/Dockerfile
+DEBIAN = "base-files,dash,coreutils,python3-minimal,libpython3-stdlib,python3-pip"
+PYTHON, SERVICE, INJECT, LAYER, COLLECTOR = (
+    f"localhost/importtrace-test-{name}:1"
+    for name in ("python", "service", "inject", "layer", "collector")
 )
+# What pip needs of the host inside a build.
+CERTIFICATES = ("/etc/ssl", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
+DNSNAME = Path("/usr/lib/cni/dnsname")
 
 _missing = [tool for tool in NEEDED if shutil.which(tool) is None]
 pytestmark = [
@@ -57,11 +63,11 @@ class Podman:
     def __init__(self, folder: Path) -> None:
         conf = folder / "containers.conf"
         conf.write_text(CONF)
-        self._env = {**os.environ, "CONTAINERS_CONF": str(conf)}
+        self.env = {**os.environ, "CONTAINERS_CONF": str(conf)}
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
-            ["podman", *arguments], env=self._env, capture_output=True, text=True, timeout=300
+            ["podman", *arguments], env=self.env, capture_output=True, text=True, timeout=300
         )
         if check:
             assert done.returncode == 0, f"podman {' '.join(arguments)}: {done.stderr}"
@@ -70,7 +76,8 @@ class Podman:
 
 @pytest.fixture(scope="module")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
-    """podman with two images: the service of examples/warmup_race, and the folder to inject."""
+    """podman with images: a Python as ``python:3.13-slim`` is one, the service of
+    examples/warmup_race on it, and those of deploy/image, built as its files say."""
     folder = tmp_path_factory.mktemp("images")
     run = Podman(folder)
     root = folder / "root"
@@ -78,14 +85,22 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
     _do(debian, "mmdebstrap")
     root.chmod(0o755)  # containers run as another user
     (root / "usr/bin/python").symlink_to("python3")
+    _image(run, root, folder / "python.tar", PYTHON, 'CMD ["sleep", "infinity"]')
     shutil.copytree(ROOT / "examples" / "warmup_race", root / "app")
-    _image(run, root, folder / "service.tar", SERVICE)
-    shutil.rmtree(root / "app")
-    target = root / "opt" / "importtrace"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), str(ROOT)]
-    _do(pip, "pip")
-    _image(run, root, folder / "inject.tar", INJECT)
+    _image(run, root, folder / "service.tar", SERVICE, 'CMD ["python3", "/app/service.py"]')
+    _build(run, "Dockerfile", INJECT, ROOT, PYTHON=PYTHON)
+    _build(run, "layer.Dockerfile", LAYER, DEPLOY / "image", SERVICE=SERVICE, IMPORTTRACE=INJECT)
     return run
+
+
+def _build(podman: Podman, file: str, name: str, context: Path, **arguments: str) -> None:
+    command = ["build", "--network", "host", "--file", str(DEPLOY / "image" / file), "--tag", name]
+    for folder in CERTIFICATES:
+        if os.path.isdir(folder):
+            command += ["--volume", f"{folder}:{folder}:ro"]
+    command += [f"--env={key}={value}" for key, value in os.environ.items() if key == "PIP_CERT"]
+    command += [f"--build-arg={key}={value}" for key, value in arguments.items()]
+    podman(*command, str(context))
 
 
 def _do(command: list[str], what: str) -> None:
@@ -94,10 +109,11 @@ def _do(command: list[str], what: str) -> None:
         pytest.skip(f"containers: {what} failed: {(done.stderr.splitlines() or [''])[-1]}")
 
 
-def _image(podman: Podman, root: Path, tar: Path, name: str) -> None:
+def _image(podman: Podman, root: Path, tar: Path, name: str, *changes: str) -> None:
     subprocess.run(["tar", "-C", str(root), "-cf", str(tar), "."], check=True, timeout=300)
     path = "ENV PATH=/usr/local/bin:/usr/bin:/bin"  # as every published image has it
-    podman("import", "--quiet", "--change", path, str(tar), name)
+    options = [word for change in (path, *changes) for word in ("--change", change)]
+    podman("import", "--quiet", *options, str(tar), name)
     tar.unlink()
 
 
@@ -155,25 +171,25 @@ def manifest(name: str, port: int) -> str:
     text = (KUBERNETES / name).read_text()
     changes = {
         "image: importtrace:0.1.0": f"image: {INJECT}",
-        "image: your-service:1.0\n": f"image: {SERVICE}\n          command: [python3, /app/service.py]\n",
+        "image: your-service:1.0-traced": f"image: {LAYER}",
+        "image: your-service:1.0\n": f"image: {SERVICE}\n",
         "http://collector.importtrace:4318": f"http://127.0.0.1:{port}",
         "      automountServiceAccountToken: false\n": "      hostNetwork: true\n"
         "      restartPolicy: Never\n",
     }
     for old, new in changes.items():
-        assert old in text, old
+        assert old in text or old.startswith("image"), old
         text = text.replace(old, new)
+    assert text.count("image: localhost/") == text.count("image: ")
     before, sidecar, after = text.partition("        - name: ship\n")
     if sidecar:
         settings, containers, rest = after.partition("      containers:\n")
         settings = settings.replace("          restartPolicy: Always\n", "")
-        entry = f"          command: [python3, -m, importtrace]\n{settings}"
-        entry = entry.replace("          env:\n", f"          env:\n{PYTHONPATH}", 1)
-        text = before + containers + sidecar + entry + rest
+        text = before + containers + sidecar + settings + rest
     return text
 
 
-@pytest.mark.parametrize("name", ["service-init-container.yaml", "service-with-shipper.yaml"])
+@pytest.mark.parametrize("name", sorted(path.name for path in KUBERNETES.glob("service-*.yaml")))
 def test_a_failing_service_is_told_of(name: str, podman: Podman, tmp_path: Path) -> None:
     """Its image knows nothing of importtrace; the cause of its failure arrives at the receiver."""
     with receiver() as server:
@@ -186,3 +202,70 @@ def test_a_failing_service_is_told_of(name: str, podman: Podman, tmp_path: Path)
             server.wait_for("your-service")
         finally:
             podman("play", "kube", "--down", str(file), check=False)
+
+
+def test_an_image_layer_is_switched_off_until_it_is_switched_on(podman: Podman) -> None:
+    """The service's own output without a word of ours; with one variable, the cause."""
+    run = ["run", "--rm", "--network", "none", "--read-only"]
+    assert "importtrace" not in podman(*run, LAYER, check=False)
+    told = podman(*run, "--env", "IMPORTTRACE=1", LAYER, check=False)
+    assert "importtrace: threads raced" in told or "[thread_race]" in told
+    assert "usage: importtrace" in podman(*run, INJECT)
+
+
+COLLECTS = """
+import http.server, sys
+class Taking(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        for word in (b"your-service", b"container.id", b"import exceptions.exceptions_service",
+                     b"thread_race"):
+            print("had" if word in body else "lacked", word.decode(), flush=True)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+with open("/etc/otelcol/config.yaml") as given:
+    assert "tail_sampling" in given.read()
+assert sys.argv[1:] == ["--config=/etc/otelcol/config.yaml"], sys.argv
+http.server.HTTPServer(("", 4318), Taking).serve_forever()
+"""
+
+
+@pytest.mark.skipif(not DNSNAME.exists(), reason="no dnsname plugin: podman resolves no names")
+def test_the_compose_file_runs(podman: Podman, tmp_path: Path) -> None:
+    """As it is, by podman-compose; what stands for Jaeger and the collector only takes what is sent."""
+    (tmp_path / "collect.py").write_text(COLLECTS)
+    (tmp_path / "Dockerfile").write_text(
+        f'FROM {PYTHON}\nCOPY collect.py /\nENTRYPOINT ["python", "/collect.py"]\n'
+    )
+    podman("build", "--tag", COLLECTOR, str(tmp_path))
+    venv.create(tmp_path / "venv", with_pip=True)
+    program = tmp_path / "venv" / "bin" / "podman-compose"
+    _do([str(program.with_name("pip")), "install", "--quiet", "podman-compose"], "pip")
+    env = {
+        **podman.env,
+        "SERVICE_IMAGE": SERVICE,
+        "IMPORTTRACE_IMAGE": INJECT,
+        "COLLECTOR_IMAGE": COLLECTOR,
+        "JAEGER_IMAGE": PYTHON,
+    }
+    compose = [str(program), "--project-name", f"importtrace-test-{os.getpid()}"]
+    compose += ["--file", str(DEPLOY / "compose.yaml")]
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [*compose, *arguments], env=env, capture_output=True, text=True, timeout=300
+        )
+        return done.stdout + done.stderr
+
+    try:
+        started = run("up", "--detach")
+        deadline = time.monotonic() + ARRIVES_S
+        while "had thread_race" not in (seen := run("logs", "collector")):
+            assert time.monotonic() < deadline, started + seen + run("logs", "service")
+            time.sleep(1)
+    finally:
+        run("down", "--volumes")
+    assert "had your-service" in seen
+    assert "had container.id" in seen
+    assert "had import exceptions.exceptions_service" in seen

@@ -302,13 +302,17 @@ def test_celery_prefork(programs: Path, tmp_path: Path) -> None:
         result = tmp_path / "result.json"
         wait_for("result", result.exists, server)
         found = json.loads(result.read_text())
-        server.stop()
+        assert server.stop() == 0
     header = found["header"]
     assert header["parent_trace"]["pid"] == header["parent_pid"] == server.process.pid
     assert header["pid"] != server.process.pid
     assert "late" in found["modules"]
     assert "celery" not in found["modules"]  # the parent's
     assert "orphaned" not in header
+    left = servers.Trace(tmp_path / f"{header['pid']}.jsonl")
+    assert left.header["parent_trace"] == header["parent_trace"]
+    assert left.header["end"] == "exit"
+    assert "late" in left.modules
     assert "importtrace:" not in server.log
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
 import sys
 
@@ -208,35 +207,6 @@ def test_a_short_script_with_a_provider_of_its_own_that_is_never_ready(agent, tm
     names = [span.name for span in agent.spans()]
     assert names.count("python.startup") == 1
     assert names.count("import wave") == 1
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A key and a self-signed certificate of 127.0.0.1; skips where there is no openssl."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no certificate without openssl: {error}")
-    return folder
-
-
-@pytest.mark.parametrize("trusted", [True, False])
-def test_tls_with_a_certificate_of_one_s_own(agent, front, tmp_path, certificate, trusted):
-    """OTEL_EXPORTER_OTLP_CERTIFICATE decides whom we trust; nothing is sent to anybody else."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    front.start(context)
-    environ = _environ(agent, IMPORTTRACE_EXPORT_TIMEOUT_S="6")
-    environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = front.url.replace("http:", "https:")
-    if trusted:
-        environ["OTEL_EXPORTER_OTLP_CERTIFICATE"] = str(certificate / "cert.pem")
-    _, _, err = end(start(tmp_path, TRACE, EXIT, **environ))
-    assert len(agent.spans()) == (7 if trusted else 0)
-    assert ("not sent" in err) is not trusted
 
 
 def test_opentelemetry_instrument_picks_it_up(agent, tmp_path, instrumented):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import ready_programs as programs
 from projects import servers
+from ship_support import Collector
+
+from importtrace.inject import SITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
+SENDING = ("structlog>=24.1", "opentelemetry-sdk>=1.27", "opentelemetry-exporter-otlp>=1.27")
 HANDLER = """
 import json
 import warmed
@@ -42,6 +48,7 @@ class Runtime(ThreadingHTTPServer):
         self.events = 0
         self.answered = threading.Event()
         self.over = threading.Event()
+        self.frozen = threading.Event()  # the second poll: Lambda freezes the process here
         self.posted: dict[str, Any] = {}
 
 
@@ -53,6 +60,7 @@ class RuntimeHandler(BaseHTTPRequestHandler):
         assert self.path == "/2018-06-01/runtime/invocation/next", self.path
         self.server.events += 1
         if self.server.events > 1:
+            self.server.frozen.set()
             self.server.over.wait(servers.START_S)  # as Lambda does between two events
             self.close_connection = True
             return
@@ -108,6 +116,16 @@ def runtime() -> Iterator[Runtime]:
             thread.join(servers.STOP_S)
 
 
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector that listens."""
+    it = Collector()
+    it.start()
+    yield it
+    it.paused.set()
+    it.stop()
+
+
 def command(python: Path) -> list[str]:
     return [str(python), "-m", "awslambdaric", "handler.handle"]
 
@@ -134,6 +152,55 @@ def test_start_up_ends_where_the_runtime_client_asks_for_an_event(tmp_path: Path
     assert {"handler", "warmed"} <= programs.before_ready(trace)
     assert "asked" not in programs.before_ready(trace)
     assert "importtrace:" not in log
+
+
+def test_all_is_delivered_when_lambda_freezes_the_process(
+    tmp_path: Path, collector: Collector
+) -> None:
+    """The client polls for the second event, and nothing of the process runs any more: by then the
+    trace file is there, the log is written, and the spans are at the collector."""
+    application = programs.write(tmp_path / "app", handler=HANDLER)
+    traces = tmp_path / "traces"
+    python = programs.python_with("lambda-spans", "awslambdaric>=3", *SENDING)
+    with runtime() as lambda_:
+        env = programs.environment(
+            traces, application, AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{lambda_.server_port}"
+        )
+        env |= {**collector.environ, "IMPORTTRACE_LOG": "info"}
+        with servers.serving(command(python), env, tmp_path) as function:
+            assert lambda_.frozen.wait(servers.START_S), function.log
+            names = set(collector.names)
+            function.process.kill()
+            log = function.log
+        (path,) = traces.iterdir()
+    trace = servers.Trace(path)
+    assert trace.header["ready_by"] == "awslambdaric"
+    assert {"python.startup", "import handler", "import warmed"} <= names
+    assert '"event": "import.startup"' in log
+    assert lambda_.posted["invocation/request-1/response"]["sum"] == 5
+
+
+def test_a_collector_that_hangs_holds_lambda_up_for_a_bounded_time(
+    tmp_path: Path, collector: Collector
+) -> None:
+    """The answer is out before; then it is waited for as long as the export may take, and no longer."""
+    application = programs.write(tmp_path / "app", handler=HANDLER)
+    python = programs.python_with("lambda-spans", "awslambdaric>=3", *SENDING)
+    with runtime() as lambda_:
+        collector.paused.clear()
+        env = programs.environment(
+            None, application, AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{lambda_.server_port}"
+        )
+        env |= {**collector.environ, "IMPORTTRACE": "1", "IMPORTTRACE_LOG": "off"}
+        env |= {"IMPORTTRACE_EXPORT_TIMEOUT_S": "2"}
+        env["PYTHONPATH"] = os.pathsep.join([SITE, env["PYTHONPATH"]])
+        with servers.serving(command(python), env, tmp_path) as function:
+            assert lambda_.answered.wait(servers.START_S), function.log
+            begin = time.monotonic()
+            assert lambda_.frozen.wait(30), function.log
+            waited = time.monotonic() - begin
+    assert waited < 20
+    assert "spans" in function.log  # it is said
 
 
 def test_a_handler_that_cannot_be_imported_is_reported_to_lambda_as_without_us(

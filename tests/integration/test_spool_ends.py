@@ -33,6 +33,7 @@ pytestmark = [
 ]
 
 KILLS = int(os.environ.get("IMPORTTRACE_TEST_KILLS", "500"))
+SEED = int(os.environ.get("IMPORTTRACE_TEST_SEED", "0"))
 SOURCE = str(Path(importtrace.__file__).parent.parent)
 
 SETTINGS = """
@@ -110,7 +111,7 @@ def test_django_killed_at_any_moment(django: tuple[Path, Path], tmp_path: Path) 
         )
     takes = time.monotonic() - begin
     shutil.rmtree(folder)
-    chance = random.Random(0)
+    chance = random.Random(SEED)
     killed = importing = 0
     for number in range(3 * KILLS):
         if killed == KILLS:

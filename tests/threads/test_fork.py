@@ -165,12 +165,52 @@ def test_multiprocessing(mode, method, tmp_path):
     result = forking(tmp_path, program, mode, files).ok()
     assert result.out == "[0, 2, 4, 6]\n0\n"
     assert result.err == ""
-    for header, _ in traces(tmp_path).values():
+    found = traces(tmp_path)
+    for header, _ in found.values():
         # spawn starts afresh; a child of the fork server names the server, which is its parent
         if method == "spawn":
             assert "parent_trace" not in header
         elif "parent_trace" in header:
             assert header["parent_trace"]["pid"] == header["parent_pid"]
+    if method == "fork":
+        # the single process imports and ends; of the pool's, which are terminated, nothing is sure
+        alone = [
+            header for header, records in found.values() if modules(records)[:1] == ["decimal"]
+        ]
+        assert alone
+        assert all("parent_trace" in header for header in alone)
+        assert {header["end"] for header in alone} == {"exit"}
+
+
+@pytest.mark.parametrize("mode", PROBED)
+def test_children_of_multiprocessing_that_end_leave_their_traces(mode, tmp_path):
+    """They end by `os._exit`, after finalizers: also a child's child; once each, and not the idle one."""
+    program = """
+    import multiprocessing, os
+    import work
+    context = multiprocessing.get_context("fork")
+    def outer():
+        import first
+        inner = context.Process(target=work.inner)
+        inner.start()
+        inner.join(20)
+        print(inner.exitcode, flush=True)
+    for target in (outer, os.getpid):
+        process = context.Process(target=target)
+        process.start()
+        process.join(20)
+        print(process.exitcode, flush=True)
+    """
+    files = {"work.py": "def inner():\n    import second\n", "first.py": "", "second.py": ""}
+    result = forking(tmp_path, program, mode, files).ok()
+    assert (result.out, result.err) == ("0\n0\n0\n", "")
+    found = traces(tmp_path)
+    (outer,) = [pid for pid, (_, records) in found.items() if modules(records)[:1] == ["first"]]
+    (inner,) = [pid for pid, (_, records) in found.items() if modules(records)[:1] == ["second"]]
+    assert found[inner][0]["parent_pid"] == outer
+    assert found[inner][0]["parent_trace"]["start"] == found[outer][0]["start"]
+    assert found[outer][0]["end"] == found[inner][0]["end"] == "exit"
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize("mode", ["auto", "finder"])

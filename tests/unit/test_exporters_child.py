@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+import textwrap
 
 import pytest
 
-from importtrace.exporters import interpreter
+from importtrace.exporters import child, interpreter
 
 
 def test_nothing_of_ours_or_of_python_s_settings_is_inherited(monkeypatch):
@@ -58,3 +61,34 @@ def test_relative_entries_of_the_path_are_not_passed_on(monkeypatch):
     """They would mean another folder, or none, in the child."""
     monkeypatch.setattr(sys, "path", ["", "lib", os.path.abspath(os.sep + "opt")])
     assert interpreter.search_path()[:-1] == [os.path.abspath(os.sep + "opt")]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks here")
+def test_the_thread_that_minds_the_child_takes_no_signal_from_the_program(monkeypatch):
+    """One that its threads block, to wait for it, would be delivered there and end the process."""
+    masks = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    monkeypatch.setattr(
+        child.ChildExporter,
+        "_run",
+        lambda self: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+    )
+    exporter = child.ChildExporter(max_spans=1, long_wait_ms=1, timeout_s=1)
+    exporter.resume()
+    exporter.pause()
+    assert masks == [signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks here")
+def test_the_child_can_be_ended_though_the_program_blocks_signals():
+    """A mask is inherited; who stops the container means the child, too."""
+    code = """
+    import os, signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    from importtrace.exporters import sender
+    sender._receive = lambda stream: os.kill(os.getpid(), signal.SIGTERM)
+    sender.main()
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=60, check=False)
+    assert done.returncode == -signal.SIGTERM

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from importtrace.exporters.declared import declared
 from importtrace.exporters.whereabouts import describe
 
 ID = "3f9e" * 16
@@ -83,8 +87,8 @@ def test_a_pod(machine):
 
 def test_what_the_environment_declares_wins_and_nothing_else_of_it_is_taken(machine):
     """Attributes that name a service or a place; no other value leaves the process."""
-    declared = "service.version=1.2,host.name=h%20x,secret=hush,k8s.pod.name=p,broken"
-    environ = {"OTEL_RESOURCE_ATTRIBUTES": declared, "OTEL_SERVICE_NAME": "shop", "TOKEN": "t"}
+    given = "service.version=1.2,host.name=h%20x,secret=hush,k8s.pod.name=p,broken"
+    environ = {"OTEL_RESOURCE_ATTRIBUTES": given, "OTEL_SERVICE_NAME": "shop", "TOKEN": "t"}
     found = describe(environ | {"TRACEPARENT": "x", "TRACESTATE": ""}, machine())
     assert found["resource"] == {
         "host.name": "h x",
@@ -94,3 +98,10 @@ def test_what_the_environment_declares_wins_and_nothing_else_of_it_is_taken(mach
     }
     assert found["traceparent"] == "x"
     assert "tracestate" not in found
+
+
+@given(st.text(st.sampled_from("%0aAfFgz+_ü 1/\0"), max_size=12))
+def test_percent_signs_are_decoded_as_the_standard_library_does(text: str) -> None:
+    """Without loading it: at install() a file `urllib.py` may be the user's."""
+    resource = declared({"OTEL_RESOURCE_ATTRIBUTES": f"service.version={text}"}, None)["resource"]
+    assert resource["service.version"] == unquote(text.strip())

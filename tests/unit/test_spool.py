@@ -274,10 +274,19 @@ def test_a_signal_handler_that_writes_in_the_middle_of_our_writing(tmp_path: Pat
         import importtrace.session as session
         from importtrace._recorder import begin_load
         spool, state = session._current._spool, session._current._recorder.state()
+        from importlib.machinery import SourceFileLoader
+        around = begin_load("p", state, None, time.perf_counter_ns(), "/q.py", 1, "q", None)
+        around.origin, around.loader = "/p.py", SourceFileLoader
+        around.found = around.body = time.perf_counter_ns()
+        spool.began(around)
+        spool.entered(around)
         def import_(name):
-            load = begin_load(name, state, None, time.perf_counter_ns(), "/p.py", 1, "p", None)
+            now = time.perf_counter_ns()
+            # by the body of `p`, as most are, or by a program
+            asked = ("/p.py", 1, around.name) if now % 2 else ("/r.py", 1, "r")
+            load = begin_load(name, state, around if now % 2 else None, now, *asked, None)
             spool.began(load)
-            load.origin, load.loader = "/" + name, type
+            load.origin, load.loader = "/" + name, SourceFileLoader if now % 4 else type
             load.found = load.body = time.perf_counter_ns()
             spool.entered(load)
             load.end = time.perf_counter_ns()
@@ -311,15 +320,19 @@ def test_a_signal_handler_that_writes_in_the_middle_of_our_writing(tmp_path: Pat
 
 def test_threads_that_import_at_once_lose_nothing(tmp_path: Path) -> None:
     """Eight threads, each its own modules, switching as often as the interpreter can."""
-    write(tmp_path, {f"t{n}_{k:03}.py": "" for n in range(8) for k in range(60)})
+    names = {f"t{n}_{k:03}.py": "" for n in range(8) for k in range(30)}
+    names |= {f"p{n}/m{k:03}.py": "" for n in range(8) for k in range(30)}
+    body = "".join(f"from . import m{k:03}\n" for k in range(30))
+    write(tmp_path, names | {f"p{n}/__init__.py": body for n in range(8)})
     done = run(
         tmp_path,
         """\
         import sys, threading
         sys.setswitchinterval(1e-6)
         def work(number):
-            for one in range(60):
+            for one in range(30):
                 __import__(f"t{number}_{one:03}")
+            __import__(f"p{number}")
         threads = [threading.Thread(target=work, args=(n,), name=f"w{n}") for n in range(8)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
@@ -329,7 +342,12 @@ def test_threads_that_import_at_once_lose_nothing(tmp_path: Path) -> None:
     trace = done.trace
     assert trace.problems == ()
     seen = {(record.module, record.thread.name, record.outcome) for record in trace.records}
-    assert {(f"t{n}_{k:03}", f"w{n}", "ok") for n in range(8) for k in range(60)} <= seen
+    assert {(f"t{n}_{k:03}", f"w{n}", "ok") for n in range(8) for k in range(30)} <= seen
+    assert {(f"p{n}.m{k:03}", f"w{n}", "ok") for n in range(8) for k in range(30)} <= seen
+    packages = {record.id: record.module for record in trace.records}
+    for record in trace.records:
+        if record.module[0] == "p" and record.module[1:2].isdigit() and "." in record.module:
+            assert packages[record.parent or 0] == record.module.partition(".")[0]
 
 
 def test_a_forked_child_has_a_file_of_its_own_from_its_first_import_on(tmp_path: Path) -> None:
@@ -497,12 +515,19 @@ def test_what_a_handler_raises_in_our_frames_is_the_programs(tmp_path: Path, hot
             raise IndexError("the program's")
         current = session._current._spool
         from importtrace import _spool_hooks
-        current.pool = Pool(current.pool)
-        began, entered, kept, attach = _spool_hooks.hooks(current)
-        attach(current._memory)
         record = next(r for r in session._current._recorder.threads.values())
         from importtrace._recorder import begin_load
-        load = begin_load("x", record, None, 1, "/file.py", 1, "y", None)
+        around = None
+        if {hot}:
+            around = begin_load("around", record, None, 1, "/file.py", 1, "y", None)
+            around.origin = "/around.py"
+            current.slots, current.slotted = Pool(current.slots), {{around: 1}}
+        else:
+            current.pool = Pool(current.pool)
+        began, entered, kept, attach = _spool_hooks.hooks(current)
+        attach(current._memory)
+        importer = "y" if around is None else around.name
+        load = begin_load("x", record, around, 1, "/around.py", 1, importer, None)
         try:
             began(load)
         except IndexError as error:
@@ -585,6 +610,99 @@ def test_ids_are_the_same_in_every_reading(tmp_path: Path) -> None:
             third = reader.trace()
         assert third.header["end"] == "died"
         assert third.records == spool.read(path).records
+
+
+def test_a_reader_sees_an_import_begin_run_and_end(tmp_path: Path) -> None:
+    """One record, the same id, filled in as it goes on, whenever the reader comes."""
+    write(
+        tmp_path,
+        {
+            "outer.py": "import inner\n",
+            "inner.py": "print('body', flush=True)\ninput()\n",
+            "program.py": "import importtrace; importtrace.install()\nimport outer\n"
+            "print('over', flush=True)\ninput()\n",
+        },
+    )
+    folder = tmp_path / "spool"
+    child = subprocess.Popen(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env=environment(folder),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "body\n"
+        (path,) = spool.files(str(folder))
+        with spool.Reader(path) as reader:
+            first = {one.module: one for one in reader.trace().records}
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == "over\n"
+            second = {one.module: one for one in reader.trace().records}
+        child.kill()
+    for name in ("outer", "inner"):
+        assert first[name].outcome is None
+        assert first[name].origin == str(tmp_path / f"{name}.py")
+        assert first[name].bytecode in ("hit", "compiled")
+        assert second[name].outcome == "ok"
+        assert (first[name].id, first[name].start_ns) == (second[name].id, second[name].start_ns)
+    assert first["inner"].parent == first["outer"].id
+    assert first["outer"].importer is not None
+    assert first["outer"].importer.module == "__main__"
+
+
+def test_what_a_slot_has_no_room_for(tmp_path: Path) -> None:
+    """Long names, long paths, other loaders, lines beyond the first: each load is told, with its parent."""
+    deep = "d" * 60
+    long = "n" * 100
+    write(
+        tmp_path,
+        {
+            "top.py": f"import {deep}.{deep}.{deep}.low\nimport {long}\nimport late\n",
+            f"{deep}/__init__.py": "",
+            f"{deep}/{deep}/__init__.py": "from . import named\n",
+            f"{deep}/{deep}/named.py": "def call():\n    import late\n",
+            f"{deep}/{deep}/{deep}/__init__.py": "",
+            f"{deep}/{deep}/{deep}/low.py": f"import {long}_2\nimport _decimal\n",
+            f"{long}.py": "import short\n",
+            f"{long}_2.py": f"import {deep}.{deep}.named as named\nnamed.call()\n",
+            "short.py": "",
+            "late.py": "",
+        },
+    )
+    done = run(tmp_path, "import top\n")
+    assert (done.code, done.err) == (0, "")
+    trace = done.trace
+    assert trace.problems == ()
+    named = {one.id: one.module for one in trace.records}
+    asked = {
+        one.module: (named.get(one.parent or 0), one.importer and one.importer.module, one.outcome)
+        for one in trace.records
+    }
+    two, three = f"{deep}.{deep}", f"{deep}.{deep}.{deep}"
+    assert asked["top"] == (None, "__main__", "ok")
+    assert asked[f"{three}.low"] == ("top", "top", "ok")
+    assert asked[three] == (f"{three}.low", "top", "ok")
+    assert asked[f"{two}.named"] == (two, two, "ok")
+    assert asked[f"{long}_2"] == (f"{three}.low", f"{three}.low", "ok")
+    assert asked["late"] == (f"{long}_2", f"{two}.named", "ok")
+    assert asked["short"] == (long, long, "ok")
+    assert asked["_decimal"] == (f"{three}.low", f"{three}.low", "ok")
+    low = next(one for one in trace.records if one.module == f"{three}.low")
+    assert low.origin == str(tmp_path / deep / deep / deep / "low.py")
+    assert low.bytecode in ("hit", "compiled")
+
+
+def test_a_users_file_in_front_of_the_standard_library_is_not_run(tmp_path: Path) -> None:
+    """`urllib.py` beside the program; what the head tells is decoded without it."""
+    write(tmp_path, {"urllib.py": "print('ran')\n", "one.py": ""})
+    done = run(tmp_path, "import one\n", OTEL_RESOURCE_ATTRIBUTES="service.version=1%202")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert done.trace.header["resource"]["service.version"] == "1 2"
 
 
 def test_the_command_run_takes_the_folder(tmp_path: Path) -> None:

@@ -31,8 +31,15 @@ def declared(environ: "Mapping[str, str]", host: "str | None") -> "dict[str, Any
 
 
 def _decoded(value: str) -> str:
-    if "%" not in value:
-        return value
-    from urllib.parse import unquote
-
-    return unquote(value)
+    """As ``urllib.parse.unquote``, which may be a file of the user's here."""
+    first, *parts = value.encode("utf-8", "surrogatepass").split(b"%")
+    decoded = [first]
+    for part in parts:
+        digits = part[:2]
+        try:
+            if not digits.isalnum() or len(digits) < 2:
+                raise ValueError
+            decoded.append(bytes((int(digits, 16),)) + part[2:])
+        except ValueError:
+            decoded.append(b"%" + part)
+    return b"".join(decoded).decode("utf-8", "replace")

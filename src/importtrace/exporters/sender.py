@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -36,6 +37,8 @@ Say = Callable[[str], None]
 
 def main() -> None:
     """Read, send, say what was lost, exit."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # inherited: SIGTERM may be blocked
     say = _keep_stderr()
     answers = Answers()
     logging.getLogger().addHandler(answers)

@@ -222,7 +222,10 @@ def header(known: Known, facts: dict[str, Any], dropped: int, end: str) -> dict[
         "start": facts["start"],
         "mode": mode,
         "observed": observed(mode),
-        "not_observed": [*not_observed(mode), "loads of mmap and fcntl, which the spool uses"],
+        "not_observed": [
+            *not_observed(mode),
+            "loads of mmap, fcntl and _struct, which the spool uses",
+        ],
         "threads": [
             ThreadRef(ident, name, serial).to_dict()
             for serial, (ident, name) in sorted(known.threads.items())

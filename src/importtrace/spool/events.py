@@ -20,11 +20,10 @@ _MOST_DIGITS = 19  # 63 bits
 # letter: how many numbers and strings follow
 _SHAPES = {
     "t": (2, 1),
+    "p": (1, 2),
     "b": (6, 3),
-    "i": (6, 1),
     "s": (5, 2),
     "x": (5, 2),
-    "e": (3, 0),
     "E": (10, 3),
     "r": (11, 3),
     "c": (2, 1),
@@ -41,7 +40,9 @@ class Damaged(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """``letter`` says which; ``numbers`` and ``strings`` as many as that letter has.
+    """``letter`` says which; ``numbers`` and ``strings`` as many as that letter has. Slots tell events,
+    too: "b", "s", and two that no text has, "i" (a "b" whose importer is its parent's body: only the
+    module's name) and "e" (serial, begin, end).
 
     A string that was absent is ``""``. ``at`` is the record's offset in the file.
     """

@@ -13,6 +13,7 @@ from importtrace import _spool_folder as folders
 from importtrace import _spool_format as layout
 from importtrace.errors import TraceFileError
 from importtrace.spool.events import Damaged, Event, parse, parse_json
+from importtrace.spool.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MOST_BYTES = layout.MOST_BYTES
 MOST_PROBLEMS = 20
 _MARK = bytes([layout.MARK])
+_SLOTS = bytes([layout.SLOTS])
 
 
 class File:
@@ -32,6 +34,7 @@ class File:
         self.path = path
         self.problems: list[str] = []
         self._cursors: dict[int, int] = {}
+        self._slots = Slots(self._read_at, self.problem)
         # O_NONBLOCK: a FIFO of that name must not hang us
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
@@ -106,16 +109,24 @@ class File:
         looked at again by the next call.
         """
         size = min(os.fstat(self._fd).st_size, MOST_BYTES)
+        # Texts first: what a slot needs of them was there before it.
         for segment in range((size + layout.SEGMENT - 1) >> layout.SHIFT):
-            yield from self._segment(segment, last)
+            for event in self._segment(segment, last):
+                self._slots.learn(event)
+                yield event
+        yield from self._slots.events(last)
         if last and os.fstat(self._fd).st_size > MOST_BYTES:
             self.problem(f"larger than {MOST_BYTES >> 20} MiB: the rest is not read")
 
     def _segment(self, segment: int, last: bool) -> Iterator[Event]:
         base = segment << layout.SHIFT
         at = self._cursors.get(segment, base or layout.PAGE)
-        if os.pread(self._fd, 1, at) in (b"", b"\0"):
+        first = os.pread(self._fd, 1, at)
+        if first in (b"", b"\0"):
             return  # nothing new
+        if first == _SLOTS and at == base:
+            self._slots.add(base)
+            return
         data = os.pread(self._fd, base + layout.SEGMENT - at, at)
         start = 0
         while start < len(data) and data[start]:
@@ -134,6 +145,9 @@ class File:
             self._cursors[segment] = at + start
             if event is not None:
                 yield event
+
+    def _read_at(self, at: int, size: int) -> bytes:
+        return os.pread(self._fd, size, at)
 
     def problem(self, line: str) -> None:
         if len(self.problems) < MOST_PROBLEMS:
