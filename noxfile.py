@@ -89,7 +89,7 @@ def integration(session: nox.Session) -> None:
 def stress(session: nox.Session) -> None:
     """Thousands of faults in our own code, hundreds of rounds of threads."""
     install(session, *group("test"))
-    session.run("pytest", "tests/stress", "-m", "stress", *session.posargs)
+    session.run("pytest", "tests/stress", "tests/threads", "-m", "stress", *session.posargs)
 
 
 @nox.session(python=MAIN)

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import imports, memory, race, spool, startup
+from benchmarks import imports, memory, race, scale, spool, startup
 from benchmarks.results import MeasuresNothing, Missing, Result, table
 
 if TYPE_CHECKING:
@@ -25,25 +25,41 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "spool": spool.spool,
     "race": race.race,
 }
+# `scale` is all of these; they need packages and many minutes, and run only where they are named
+SCALE: dict[str, Callable[[Path], list[Result]]] = {
+    "scale-growth": lambda folder: scale.growth(),
+    **{
+        f"scale-{key}": lambda folder, key=key: scale.application(key)  # type: ignore[misc]
+        for key in scale.APPLICATIONS
+    },
+    "scale-generated": scale.generated,
+}
 
 
 def main() -> int:
     """0: all targets met; 1: one was missed; 2: a benchmark could not be trusted."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=", ".join([*BENCHMARKS, "scale", *SCALE])
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout instead of the table")
     options = parser.parse_args()
-    unknown = set(options.names) - set(BENCHMARKS)
+    known = {**BENCHMARKS, **SCALE}
+    names: list[str] = []
+    for name in options.names or BENCHMARKS:
+        names += SCALE if name == "scale" else [name]
+    unknown = set(names) - set(known)
     if unknown:
-        parser.error(f"no benchmark {min(unknown)!r}; there are {', '.join(BENCHMARKS)}")
+        there = ", ".join([*BENCHMARKS, "scale", *SCALE])
+        parser.error(f"no benchmark {min(unknown)!r}; there are {there}")
 
     results: list[Result] = []
     missing: list[str] = []
-    for name in options.names or BENCHMARKS:
+    for name in names:
         print(f"benchmarks: {name} …", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="importtrace-") as folder:
             try:
-                results += BENCHMARKS[name](Path(folder))
+                results += known[name](Path(folder))
             except Missing as reason:
                 missing.append(str(reason))
             except MeasuresNothing as reason:

@@ -4,6 +4,7 @@
     python tools/cpython_tests.py --debian 3.15                # Debian's, by tools/interpreters.py
     python tools/cpython_tests.py python3.12 --mode auto --only test_import --only test_site
     python tools/cpython_tests.py python3.12 --write           # renews its rows in the page
+    python tools/cpython_tests.py python3.12 --parts FILE --minutes 8    # goes on where it stopped
 
 Each file runs twice untraced and once in each mode. A test whose two untraced runs differ proves
 nothing and is counted as unsteady. Where a traced result is one that no untraced run gave, the file
@@ -28,6 +29,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,14 +40,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import interpreters  # noqa: E402
-import page  # noqa: E402
+from cpython_tests_page import MODES, write  # noqa: E402
+from cpython_tests_parts import Parts  # noqa: E402
 
 ROOT = HERE.parent
 WORKER = HERE / "cpython_tests_worker.py"
-PAGE = ROOT / "docs" / "compatibility.md"
-SECTION = "cpython-tests"
 CHOICE = tomllib.loads((HERE / "cpython_tests.toml").read_text(encoding="utf-8"))
-MODES = ("auto", "probes", "finder")
 ABSENT = "traced absent"
 AGAIN = 2  # times that a file is run again for a difference
 # not asked for: a network, a display, sound, minutes of computing, gigabytes
@@ -210,14 +211,20 @@ def _environment(work: Path, mode: str | None) -> dict[str, str]:
 
 
 def compare(
-    one: Interpreter, file: str, modes: list[str], time_limit: int
+    one: Interpreter, file: str, modes: list[str], time_limit: int, parts: Parts
 ) -> "dict[str, Compared]":
     """What tracing changes in one file, by mode."""
-    plain = Plain()
-    for _ in range(2):
-        plain.add(one.run(file, None, time_limit))
     found = {}
     for mode in modes:
+        known = parts.found(one.version, mode, file)
+        if known is not None:
+            found[mode] = Compared(known["tests"], set(known["unsteady"]), known["differ"])
+    plain = Plain(parts.untraced(one.version, file))
+    for _ in range(2 - plain.runs if len(found) < len(modes) else 0):
+        plain.add(one.run(file, None, time_limit))
+    for mode in modes:
+        if mode in found:
+            continue
         ran = one.run(file, mode, time_limit)
         odd = [test for test in plain.tests | set(ran.results) if not plain.gave(test, ran)]
         again = []
@@ -230,22 +237,37 @@ def compare(
                 found[mode].unsteady.add(test)  # once, not again
             else:
                 found[mode].differ[test] = plain.told(test, [ran, *again])
+        with _keeping:
+            parts.put_untraced(one.version, file, plain.outcomes)
+            parts.put(
+                *(one.version, mode, file),
+                tests=found[mode].tests,
+                unsteady=sorted(found[mode].unsteady),
+                differ=found[mode].differ,
+            )
     return found
+
+
+_keeping = threading.Lock()
 
 
 class Plain:
     """The untraced runs of one file."""
 
-    def __init__(self) -> None:
-        self._runs: list[Ran] = []
-        self.tests: set[str] = set()
+    def __init__(self, outcomes: list[dict[str, str]]) -> None:
+        self.outcomes = list(outcomes)  # test -> outcome, of each run
+        self.tests: set[str] = {test for one in outcomes for test in one}
+
+    @property
+    def runs(self) -> int:
+        return len(self.outcomes)
 
     def add(self, ran: Ran) -> None:
-        self._runs.append(ran)
+        self.outcomes.append(ran.results)
         self.tests |= set(ran.results)
 
     def _outcomes(self, test: str) -> set[str]:
-        return {ran.results.get(test, "absent") for ran in self._runs}
+        return {one.get(test, "absent") for one in self.outcomes}
 
     def unsteady(self) -> set[str]:
         return {test for test in self.tests if len(self._outcomes(test)) > 1}
@@ -267,53 +289,29 @@ def excused(test: str, mode: str) -> bool:
     )
 
 
-# the page ----------------------------------------------------------------------------------
-
-HEAD = ("interpreter", "mode", "files", "tests", "same", "unsteady", "listed below")
-
-
-def rows(text: str) -> dict[tuple[str, str], list[str]]:
-    """(interpreter, mode) -> the cells of its row."""
-    found = {}
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
-        if len(cells) == len(HEAD) and line[:3] != "| -" and cells != list(HEAD):
-            found[cells[0], cells[1]] = cells
-    return found
-
-
-def write(results: "dict[tuple[str, str], list[str]]") -> None:
-    """Renews the rows of these interpreters in the page; the others stay."""
-    old = page.read(PAGE, SECTION)
-    table = {**rows(old), **results}
-    lines = ["| " + " | ".join(HEAD) + " |", "| --- " * len(HEAD) + "|"]
-    lines += ["| " + " | ".join(table[key]) + " |" for key in sorted(table, key=_order)]
-    if CHOICE["exceptions"]:
-        lines += ["", "| test | modes | why it must differ |", "| --- | --- | --- |"]
-        for one in CHOICE["exceptions"]:
-            modes = ", ".join(one.get("modes", MODES))
-            lines.append(f"| `{one['test']}` | {modes} | {one['reason']} |")
-    page.write(PAGE, SECTION, "\n".join(lines))
-
-
-def _order(key: tuple[str, str]) -> tuple[list[int], str, int]:
-    version, mode = key
-    numbers = [int(part) for part in version.rstrip("t").split(".")]
-    return numbers, version, MODES.index(mode)
-
-
 # the command -------------------------------------------------------------------------------
 
 
-def check(one: Interpreter, options: argparse.Namespace) -> "dict[tuple[str, str], list[str]]":
-    """All files of one interpreter; tells what differs and returns its rows."""
+def check(
+    one: Interpreter, options: argparse.Namespace, parts: Parts
+) -> "dict[tuple[str, str], list[str]]":
+    """All files of one interpreter; tells what differs and returns its rows; none if time was up."""
     files = [file for file in one.files if not options.only or file in options.only]
     modes = options.mode or list(MODES)
     total = {mode: Compared(0, set()) for mode in modes}
+    left = []
+
+    def work(file: str) -> dict[str, Compared] | None:
+        known = all(parts.found(one.version, mode, file) for mode in modes)
+        if not known and time.monotonic() > options.deadline:
+            left.append(file)
+            return None
+        return compare(one, file, modes, options.time_limit, parts)
+
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        jobs = {pool.submit(compare, one, file, modes, options.time_limit): file for file in files}
+        jobs = {pool.submit(work, file): file for file in files}
         for job in concurrent.futures.as_completed(jobs):
-            for mode, found in job.result().items():
+            for mode, found in (job.result() or {}).items():
                 total[mode].add(found)
                 bad = {test: text for test, text in found.differ.items() if not excused(test, mode)}
                 said = f"{found.tests} tests, {len(bad)} differ, {len(found.unsteady)} unsteady"
@@ -325,6 +323,9 @@ def check(one: Interpreter, options: argparse.Namespace) -> "dict[tuple[str, str
                     print(f"  DIFFERS {test}: " + text.replace("\n", "\n    "), flush=True)
                 for test in sorted(found.unsteady):
                     print(f"  unsteady {test}", flush=True)
+    if left:
+        print(f"{one.version}: time is up; not yet done: {', '.join(sorted(left))}", flush=True)
+        return {}
     return {
         (one.version, mode): [
             *(one.version, mode, str(len(files)), str(found.tests)),
@@ -344,9 +345,14 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="FILE", help="not all files")
     parser.add_argument("--jobs", type=int, default=2, help="files at a time (2)")
     parser.add_argument("--time-limit", type=int, default=300, help="seconds for one file (300)")
+    parser.add_argument("--parts", type=Path, help="file that keeps results, to go on with later")
+    parser.add_argument("--minutes", type=float, help="begin no file of tests after that")
     parser.add_argument("--source", type=Path, default=ROOT / "src", help="folder of importtrace")
     parser.add_argument("--write", action="store_true", help="renew the rows in the page")
     options = parser.parse_args()
+    options.deadline = time.monotonic() + 60 * (1e6 if options.minutes is None else options.minutes)
+    if options.minutes is not None and options.parts is None:
+        parser.error("--minutes needs --parts FILE, where the results are kept")
     if not options.python and not options.debian:
         parser.error("which interpreter? python3.12, or --debian 3.15")
     if options.write and options.only:
@@ -367,10 +373,10 @@ def main() -> int:
             except interpreters.Unavailable as reason:
                 print(reason, file=sys.stderr)
                 return 2
-            found = check(one, options)
+            found = check(one, options, Parts(options.parts, options.source))
         good = good and len(found) == len(options.mode or MODES)
-        if options.write:
-            write(found)
+        if options.write and found:
+            write(found, CHOICE["exceptions"])
     return 0 if good else 1
 
 

@@ -65,15 +65,21 @@ raise_ours = _names["fault"]
 
 # "function: line" outside of any `try` of ours, and why no fault of ours can come from there.
 CANNOT = {
-    r"^(acquire|wait|release|start): .*\b(original|wait)\(": "the call that was there without us",
+    r"^(acquire|wait|release|start): .*\boriginal\(": "the call that was there without us",
+    r"^acquire: return wait\(": "`wait` looks after itself; `_getframe(1)`: a function has a caller",
+    r"^acquire: (if owner is None and type\(error\) is deadlock:|refused\()": (
+        "`type` of one argument; `refused` looks after itself, and is no deeper than what has just failed"
+    ),
+    # Where memory is refused, what importlib does next is refused, too, and no lock is taken yet.
     r"^acquire: begin = clock\(\)$": "a C function without arguments",
     r"^acquire: owner = self\.owner$": "importlib's `__init__` sets it",
     r"^acquire: if owner is not None and owner != ": "importlib asks the same thing next",
     r"^wait: (if state is not None:|state\.waiting = None)$": "a slot of a class of ours",
+    # `leave` is called no deeper than the call that has just failed was
     r"^leave: |: leave\(error\)$": "the slot of every exception, past its class",
     r"^acquire: (if error\.__traceback__ is not None:|error\.__traceback__ = )": "`leave`, written out",
     r": except (BaseException as \w+|LIMITS|limits|RecursionError):$": "a name of ours or a builtin",
-    r"^__set__: (if spec\.__class__ is|(spec\.__dict__|dict_of\(spec\))\[_FLAG\] = value$)": (
+    r"^__set__: (if spec\.__class__ is|(spec\.__dict__|dict_of\(spec\))\[_FLAG\] = (value|\()$|value  #)": (
         "the store that importlib asked for"
     ),
 }

@@ -116,7 +116,7 @@ def check_theirs(action: str, count: int | None) -> None:
                 wrong.append(f"{where}: {key}: {one.get(key)} instead of {expected.get(key)}")
         if not one["status"] and not expected["held"]:  # CPython's own: `import last` sees it held
             wrong += [f"{where}: {text}" for text in wrong_in_trace(one)]
-    assert any(one.get("error") for one in plain) == (action == "raise")
+    assert action != "raise" or any(one.get("error") for one in plain)
     assert not wrong, "\n".join(wrong[:20])
 
 
@@ -152,14 +152,14 @@ def check_ours(mode: str, action: str, count: int | None) -> None:
 @pytest.mark.parametrize("action", ["raise", "import"])
 def test_handlers_in_frames_of_others(action):
     """A sample of the points in importlib's and the program's frames: all as without us."""
-    check_theirs(action, 30)
+    check_theirs(action, 20)
 
 
 @pytest.mark.parametrize("action", ["raise", "import"])
 @pytest.mark.parametrize("mode", MODES)
 def test_handlers_in_frames_of_ours(mode, action):
     """A sample of the points in our frames: the handler does what it does, no lock stays taken."""
-    check_ours(mode, action, 40)
+    check_ours(mode, action, 25)
 
 
 @pytest.mark.stress

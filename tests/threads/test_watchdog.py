@@ -385,6 +385,40 @@ def test_a_blocked_signal_is_not_delivered_to_our_thread(tmp_path):
         assert result.ok().out == "True 1\n"
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks here")
+def test_our_thread_has_blocked_all_signals_before_it_runs(tmp_path):
+    """It is started with all blocked: a signal may come before it has run at all. The program's own
+    mask is as it was, also where a handler raises in the middle."""
+    program = """
+    import _signal, signal
+    import importtrace, importtrace._watchdog as watchdog
+    native, masks = watchdog.native, []
+    def watched(name):
+        found = native(name)
+        def start(*arguments):
+            masks.append(_signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+            if len(masks) == 2:
+                raise KeyError("a signal handler's")
+            return found(*arguments)
+        return start if name == "start_new_thread" else found
+    watchdog.native = watched
+    before = _signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    for turn in range(3):
+        session = importtrace.install(log="off", spans="off")
+        try:
+            __import__("loaded_" + str(turn))
+        except KeyError:
+            print("raised", end=" ")
+        session.uninstall()
+    every = _signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+    print(masks == [every] * 3, end=" ")
+    print(_signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before)
+    """
+    files = {f"loaded_{turn}.py": "" for turn in range(3)}
+    result = run(tmp_path, program, mode=None, files=files).ok()
+    assert result.out == "raised True True\n"
+
+
 @pytest.mark.parametrize("end", ["pass", "raise SystemExit(0)", "import os; os._exit(0)",
                                  "session.uninstall()"])  # fmt: skip
 def test_the_process_ends_at_once(end, tmp_path):
