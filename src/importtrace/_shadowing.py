@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 NEEDED = (
     "__future__", "_abc", "_ast", "_blake2", "_collections", "_collections_abc", "_contextvars",
     "_datetime", "_functools", "_hashlib", "_json", "_locale", "_math_integer", "_opcode",
-    "_opcode_metadata", "_operator", "_posixsubprocess", "_py_warnings", "_sre", "_stat", "_struct",
-    "_tokenize", "_types", "_typing", "_weakrefset", "abc", "annotationlib", "ast", "atexit", "collections",
+    "_opcode_metadata", "_operator", "_posixsubprocess", "_py_warnings", "_sre", "_stat", "_tokenize",
+    "_types", "_typing", "_weakrefset", "abc", "annotationlib", "ast", "atexit", "collections",
     "contextlib", "copy", "copyreg", "dataclasses", "datetime", "dis", "enum", "errno", "fcntl",
     "functools", "genericpath", "hashlib", "importlib", "inspect", "io", "ipaddress", "itertools",
     "json", "keyword", "linecache", "locale", "math", "opcode", "operator", "os", "posixpath", "re",
-    "reprlib", "select", "selectors", "signal", "stat", "struct", "subprocess", "textwrap", "threading",
-    "token", "tokenize", "types", "typing", "urllib", "warnings", "weakref",
+    "reprlib", "select", "selectors", "signal", "stat", "subprocess", "textwrap", "threading", "token",
+    "tokenize", "types", "typing", "urllib", "warnings", "weakref",
 )
 # fmt: on
 _LIBRARIES = ("site-packages", "dist-packages")

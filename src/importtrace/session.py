@@ -13,6 +13,7 @@ from importtrace._hooks import Hooks, Process
 from importtrace._lookout import Lookout
 from importtrace._probes import Probes
 from importtrace._recorder import Recorder
+from importtrace._watchdog import start_deaf
 from importtrace.config import READY_POINTS, Config, resolve, warn
 
 TYPE_CHECKING = False
@@ -259,10 +260,8 @@ class Session:
             finally:
                 done.release()
 
-        try:
-            _thread.start_new_thread(deliver, ())
-        except RuntimeError:  # no thread to be had: in this one
-            deliver()
+        if not start_deaf(_thread.start_new_thread, deliver):
+            deliver()  # no thread to be had: in this one
 
     def _tell(self, error: BaseException) -> None:
         state = self._recorder.state()

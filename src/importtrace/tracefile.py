@@ -12,7 +12,6 @@ import json
 import os
 from typing import Any
 
-from importtrace import spool
 from importtrace.errors import TraceFileError
 from importtrace.records import SCHEMA, ImportRecord, Trace
 
@@ -64,6 +63,8 @@ def _write_stream(path: str, data: bytes) -> None:
 
 def read(path: str) -> Trace:
     """The trace in ``path``; raises TraceFileError with one line that says what to do."""
+    from importtrace import spool  # who only writes needs none of it
+
     try:
         with open(path, "rb") as file:
             spooled = spool.is_spool(file.read(32))

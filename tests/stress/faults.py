@@ -116,6 +116,15 @@ def is_harmless(code: Any, at: int) -> bool:
     return True
 
 
+def is_unguarded(code: Any, at: int) -> bool:
+    """What stands outside of any `try` in this stand-in: `type(spec)`, which cannot fail; importlib's own
+    property, which `original` reads too; and the call of `original`."""
+    table = dis._parse_exception_table(code)  # type: ignore[attr-defined]
+    return code.co_name == "_init_module_attrs" and not any(
+        one.start <= at < one.end for one in table
+    )
+
+
 class Injector:
     """Counts the instructions of ours; at those numbered in `at` it raises."""
 
@@ -189,7 +198,7 @@ class Injector:
             line, name = frame.f_lineno, code.co_filename
             if name == BOOTSTRAP:  # a stand-in: all of it stands on one line of importlib's
                 forwards = dis.opname[self._ours[code][frame.f_lasti]] in FORWARDS  # type: ignore[index]
-                known = forwards or not INSTRUCTIONS
+                known = forwards or not INSTRUCTIONS or is_unguarded(code, frame.f_lasti)
             else:
                 text = f"{code.co_name}: {linecache.getline(name, line).strip()}"
                 known = bool(_CANNOT.search(text))

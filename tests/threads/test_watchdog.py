@@ -386,6 +386,21 @@ def test_a_blocked_signal_is_not_delivered_to_our_thread(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks here")
+def test_the_delivering_thread_has_blocked_all_signals(tmp_path):
+    """Else a signal that the program waits for with `sigwait` ends the process while it delivers."""
+    program = """
+    import _signal, signal
+    before, masks = _signal.pthread_sigmask(signal.SIG_BLOCK, ()), []
+    session._deliver = lambda *_, **__: masks.append(_signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    session.mark_ready()
+    session._join_delivery()
+    print(masks == [_signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}], end=" ")
+    print(_signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before)
+    """
+    assert run(tmp_path, program).ok().out.split() == ["True", "True"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks here")
 def test_our_thread_has_blocked_all_signals_before_it_runs(tmp_path):
     """It is started with all blocked: a signal may come before it has run at all. The program's own
     mask is as it was, also where a handler raises in the middle."""
