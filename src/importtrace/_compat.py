@@ -216,9 +216,10 @@ def blocked_threads() -> list[tuple[int, str, int | None]]:
     if table is None:
         return []
     if not isinstance(table, dict):  # 3.12: weak values, each a list of locks
-        table = {key: value() for key, value in list(table.data.items())}
+        table = {key: value() for key, value in table.data.copy().items()}
     found = []
-    for ident, blocked in list(table.items()):
+    # A pair of `items()` is a tuple, which may start the garbage collector, which runs Python code
+    for ident, blocked in table.copy().items():
         for lock in blocked if isinstance(blocked, list) else [blocked]:
             if lock is not None:
                 found.append((ident, lock.name, lock.owner))

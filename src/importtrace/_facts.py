@@ -238,7 +238,7 @@ class Collector:
     def _orphans(self, failure: "Failure") -> None:
         """Locks whose holder stayed in the process that this one was forked from."""
         forks = _late.ran("_forks")
-        for name, orphan in list(forks.ORPHANS.items()) if forks is not None else ():
+        for name, orphan in forks.ORPHANS.copy().items() if forks is not None else ():
             if orphan.orphaned():
                 failure.orphans[name] = orphan.to_dict()
                 self._describe(failure, name, sys.modules.get(name))
@@ -297,7 +297,7 @@ class Collector:
 
     def _same_files(self, failure: "Failure") -> None:
         seen: dict[str, str] = {}
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if isinstance(module, type(sys)):
                 file = namespace_of(module).get("__file__")
                 if type(file) is str:
@@ -336,7 +336,7 @@ class Collector:
         file = failure.files.get(module)
         if file is None:
             return
-        for name, other in list(sys.modules.items()):
+        for name, other in sys.modules.copy().items():
             if name == module or not isinstance(other, type(sys)):
                 continue
             namespace = namespace_of(other)

@@ -212,7 +212,7 @@ def _guard(
 def handed_out() -> "list[tuple[str, dict[str, Any], str]]":
     """(module, thread, what happened), of each hand-out that nobody was told of yet."""
     found = []
-    for module, orphan in list(ORPHANS.items()):
+    for module, orphan in ORPHANS.copy().items():
         for thread in orphan.handed:
             if not thread["told"]:
                 thread["told"] = True

@@ -313,7 +313,7 @@ class Recorder:
             load.begin = now + order  # outermost first, also where the clock is coarse
             load.adopted = True
             load.flags |= SLOW
-        for lock, load in list(self.open.items()):
+        for lock, load in self.open.copy().items():
             if load.thread is not state:
                 del self.open[lock]
 

@@ -241,7 +241,7 @@ def restored_modules(*forget: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if before.get(name, _ABSENT) is not module:
                 del sys.modules[name]
                 _unbind(name, module)
