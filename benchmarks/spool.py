@@ -82,7 +82,7 @@ for number in range(2_000):
     asked = parent.origin if parent is not None else folder + "/__init__.py"
     importer = parent.name if parent is not None else "distribution.package"
     load = begin_load(name, state, parent, time.perf_counter_ns(), asked, 12, importer, None)
-    load.origin, load.loader, load.simple = f"{folder}/module_{number:04}.py", SourceFileLoader, True
+    load.origin, load.loader = f"{folder}/module_{number:04}.py", SourceFileLoader
     load.found = load.body = load.begin + 80_000
     load.end = load.begin + 400_000
     loads.append(load)
