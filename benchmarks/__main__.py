@@ -7,6 +7,7 @@ import json
 import platform
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,16 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "spool": spool.spool,
     "race": race.race,
 }
+
+
+def _application(key: str, _: Path) -> list[Result]:
+    return scale.application(key)
+
+
 # `scale` is all of these; they need packages and many minutes, and run only where they are named
 SCALE: dict[str, Callable[[Path], list[Result]]] = {
     "scale-growth": lambda folder: scale.growth(),
-    **{
-        f"scale-{key}": lambda folder, key=key: scale.application(key)  # type: ignore[misc]
-        for key in scale.APPLICATIONS
-    },
+    **{f"scale-{key}": partial(_application, key) for key in scale.APPLICATIONS},
     "scale-generated": scale.generated,
 }
 

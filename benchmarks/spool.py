@@ -37,7 +37,17 @@ spent = time.process_time_ns() - begin
 print(spent, sum(name.startswith("package_") for name in sys.modules))
 """
 
-# Each of the spool's calls, timed where it is made. `__BUSY__`: beside a thread that never rests.
+# `__BURN__` in the programs below: from here on beside a thread that never rests, where it is wanted.
+BURN = """
+busy = {busy}
+def burn():
+    while busy:
+        pass
+if busy:
+    threading.Thread(target=burn, daemon=True).start()
+"""
+
+# Each of the spool's calls, timed where it is made.
 IN_PLACE = """
 import importtrace._spool as module, statistics, sys, threading
 from time import perf_counter_ns as clock
@@ -55,12 +65,7 @@ def measured_hooks(spool):
 module.hooks = measured_hooks
 import importtrace
 importtrace.install(log="off", spans="off")
-busy = __BUSY__
-def burn():
-    while busy:
-        pass
-if busy:
-    threading.Thread(target=burn, daemon=True).start()
+__BURN__
 """
 IN_PLACE_END = """
 busy = False
@@ -93,12 +98,7 @@ for number in range(2_000):
         inside.append(load)
         if len(inside) == 19:
             parent = None
-busy = __BUSY__
-def burn():
-    while busy:
-        pass
-if busy:
-    threading.Thread(target=burn, daemon=True).start()
+__BURN__
 def best(call, clock):
     found = []
     for _ in range(5):
@@ -148,7 +148,9 @@ def spool(folder: Path) -> list[Result]:
     difference = statistics.median(spent[True]) - statistics.median(spent[False])
     results = []
     for busy, name in ((False, "among imports"), (True, "among imports, beside a busy thread")):
-        program_in_place = IN_PLACE.replace("__BUSY__", str(busy)) + program + IN_PLACE_END
+        program_in_place = (
+            IN_PLACE.replace("__BURN__", BURN.format(busy=busy)) + program + IN_PLACE_END
+        )
         printed = output(program_in_place, Variant("timed"), with_spool).splitlines()[-1]
         median, count = printed.split()
         if int(count) < PACKAGES * MODULES:
@@ -167,7 +169,7 @@ def spool(folder: Path) -> list[Result]:
             )
         )
     for busy, name in ((False, "warm"), (True, "warm, beside a busy thread")):
-        printed = output(HOOKS.replace("__BUSY__", str(busy)), traced, with_spool)
+        printed = output(HOOKS.replace("__BURN__", BURN.format(busy=busy)), traced, with_spool)
         cpu, wall, written, lost = (float(word) / 1e3 for word in printed.split())
         if lost:
             raise MeasuresNothing(f"{lost * 1e3:.0f} records did not fit")

@@ -34,15 +34,9 @@ class Bodies:
 
     def created(self, original: "Any") -> "Any":
         """`_init_module_attrs(spec, module)`: called once the loader has made the module."""
-        threads = self.recorder.threads
+        recorder = self.recorder
+        threads = recorder.threads
         limits = LIMITS
-        ident = self.recorder.who
-
-        def rebind(other: "Any") -> None:
-            nonlocal ident
-            ident = other
-
-        self.recorder.rebind.append(rebind)
         ours = self._guard.ours
         now = clock
         spec_type = _compat.bootstrap_function("ModuleSpec")
@@ -51,7 +45,7 @@ class Bodies:
         def _init_module_attrs(spec: "Any", module: "Any", *, override: bool = False) -> "Any":
             try:
                 try:
-                    load = threads[ident.get_ident()].stack[-1]
+                    load = threads[recorder.who.get_ident()].stack[-1]
                 except (KeyError, IndexError):
                     load = None
                 # A spec of another type may run the program's code when it is read.
@@ -86,15 +80,9 @@ class Bodies:
         """`_call_with_frames_removed(f, …)`: the frame through which importlib leaves itself."""
         import _imp
 
-        threads = self.recorder.threads
+        recorder = self.recorder
+        threads = recorder.threads
         limits = LIMITS
-        ident = self.recorder.who
-
-        def rebind(other: "Any") -> None:
-            nonlocal ident
-            ident = other
-
-        self.recorder.rebind.append(rebind)
         body = self._body
         note = self._note
         entered = self.recorder.entered
@@ -116,7 +104,7 @@ class Bodies:
             try:
                 if f is exec_:
                     try:
-                        load = threads[ident.get_ident()].stack[-1]
+                        load = threads[recorder.who.get_ident()].stack[-1]
                     except (KeyError, IndexError):
                         load = None
                     namespace = args[1]

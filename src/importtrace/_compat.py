@@ -274,3 +274,30 @@ def _one_line(units: int, delta: int) -> bytes:
 
 
 _LINE_ONLY = 0x80 | (13 << 3)
+
+
+def start_deaf(start: "Callable[[], object]") -> bool:
+    """Call `start`, which starts a thread of ours, with all signals blocked: the thread has them blocked
+    from its first moment on. False: there is no thread to be had, or the interpreter is shutting down.
+
+    A signal that the program's threads block is delivered to one that does not: `sigwait` would never
+    see it, and its default action would end the process.
+    """
+    signals: Any = sys.modules.get("_signal")
+    mask = getattr(signals, "pthread_sigmask", None)
+    before = every = None
+    if mask is not None:
+        every = signals.valid_signals()
+        # Handlers run at the end of each of these calls, and may raise: what was blocked is known
+        # before it is changed.
+        before = mask(signals.SIG_BLOCK, ())
+    try:
+        if mask is not None:
+            mask(signals.SIG_SETMASK, every)
+        start()
+    except RuntimeError:
+        return False
+    finally:
+        if mask is not None:
+            mask(signals.SIG_SETMASK, before)
+    return True

@@ -129,8 +129,6 @@ class Failures:
             recorder.troubled[load.name] = [load]
         if not is_a(error, Exception) or sys.meta_path is None or sys.is_finalizing():
             return  # SystemExit and the like are not failures of an import
-        if is_a(error, MemoryError):
-            return  # there is nothing to explain, and no memory to do it with
         outermost = len(state.stack) <= 1
         if not caught.explained and (outermost or not caught.everyday):
             self._judge(caught, error, state)

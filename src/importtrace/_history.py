@@ -118,7 +118,7 @@ def place_of(record: "Load | Request") -> "tuple[str | None, int]":
         return where, record.line
     found = _lines.get(where)
     if found is None:
-        if len(_lines) > 1_000:
+        if len(_lines) >= MOST_BODIES:
             _lines.clear()
         found = _lines[where] = list(lines(where))
     low, high = 0, len(found)
@@ -131,4 +131,5 @@ def place_of(record: "Load | Request") -> "tuple[str | None, int]":
     return where[0], (found[low][2] or 0) if low < len(found) else 0
 
 
+MOST_BODIES = 16  # the records of one body come close together, and their lists are long
 _lines: "dict[tuple[str, bytes, int], list[tuple[int, int, int | None]]]" = {}

@@ -168,8 +168,12 @@ class Hooks:
         if type(current) is not builtin:
             return  # a file of the user's that has its name
         recorder = self._recorder
-        recorder.follow(Greenlets(current))
-        self._undo.append(lambda: recorder.follow(_thread))
+        recorder.who = Greenlets(current)
+
+        def undo() -> None:
+            recorder.who = _thread
+
+        self._undo.append(undo)
 
     # ready points --------------------------------------------------------------------------
 

@@ -164,13 +164,6 @@ class Probes:
         wait = self._requests.wait
         ours = self._guard.ours
         began = recorder.began
-        who = recorder.who
-
-        def rebind(other: "Any") -> None:
-            nonlocal who
-            who = other
-
-        recorder.rebind.append(rebind)
 
         def acquire(self: "Any") -> bool:
             begin = clock()
@@ -193,6 +186,7 @@ class Probes:
                     # release finds that nothing was searched. Written out: this is the hot path.
                     # eventlet gives importlib a `_thread` of its own, which names no greenlets; nor
                     # do plain greenlets have idents
+                    who = recorder.who
                     same = _BOOTSTRAP["_thread"] is who
                     state = threads.get(self.owner if same else who.get_ident())
                     if state is None or (

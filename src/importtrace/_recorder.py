@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-FAILED = ("BaseException", None)  # a load's error until more is known of it
+FAILED = ("BaseException", None)  # a load's error until more is known of it: so much is certain
 
 # `Load.flags`
 ASKED = 0
@@ -240,9 +240,8 @@ class Recorder:
         self.outermost: Callable[[], None] | None = None
         self.dropped_earlier = 0
         # Whose `get_ident()` names whoever has a stack of loads of its own: threads, until greenlets
-        # are there (_hooks.py). The seams keep it at hand; `rebind` has what tells them of another.
+        # are there (_hooks.py).
         self.who: Any = _thread
-        self.rebind: list[Callable[[Any], None]] = []
         self.local: Any = _thread._local()
         self._serial = 0
         self._serial_lock = _thread.allocate_lock()
@@ -282,12 +281,6 @@ class Recorder:
             self.dropped_earlier += gone.dropped
         self.threads[ident] = state
         return state
-
-    def follow(self, who: "Any") -> None:
-        """From now on `who.get_ident()` says whose stack of loads it is."""
-        self.who = who
-        for rebind in self.rebind:
-            rebind(who)
 
     def shares(self, one: ThreadState, other: ThreadState) -> bool:
         """Whether both are greenlets of one thread, whom importlib's locks take for the same."""
@@ -338,9 +331,10 @@ class Recorder:
         load.end = load.end or clock()
         load.outer = load.code = None
         if load.error is FAILED or (load.error is None and load.name not in sys.modules):
-            reason = error and (error.__context__ or error)
+            # what was in flight when the handler raised
+            reason = error.__context__ if error is not None else None
             load.error = FAILED if reason is None else (type(reason).__qualname__, None)
-        if not any(load is one for one in self.log[-64:]):
+        if not any(load is one for one in reversed(self.log)):
             self.keep(load)
 
     def records(self) -> "list[Load | Request]":

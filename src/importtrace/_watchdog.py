@@ -110,7 +110,7 @@ class Watchdog:
             life = self._life = _Life(lock)
             self._looked_at = clock()
             try:
-                if not start_deaf(start, self._run, life):
+                if not _compat.start_deaf(lambda: start(self._run, (life,))):
                     self._life = None
             except BaseException:  # a signal handler's
                 self._life = None
@@ -302,36 +302,6 @@ def native(name: str) -> "Any":
 
 def _change_lock() -> "Any":
     return (native("RLock") or _thread.RLock)()
-
-
-def start_deaf(start: "Any", run: "Any", *args: object) -> bool:
-    """Start a thread of ours with all signals blocked, from its first moment on: it has the mask of who
-    starts it. False: there is no thread to be had, or the interpreter is shutting down.
-
-    A signal that the program's threads block is delivered to one that does not: `sigwait` would never
-    see it, and its default action would end the process.
-    """
-    signals: Any = sys.modules.get("_signal")
-    mask = getattr(signals, "pthread_sigmask", None)
-    if mask is None:
-        return _started(start, run, args)
-    every = signals.valid_signals()
-    # Handlers run at the end of each of these calls, and may raise: what was blocked is known before
-    # it is changed.
-    before = mask(signals.SIG_BLOCK, ())
-    try:
-        mask(signals.SIG_SETMASK, every)
-        return _started(start, run, args)
-    finally:
-        mask(signals.SIG_SETMASK, before)
-
-
-def _started(start: "Any", run: "Any", args: tuple[object, ...]) -> bool:
-    try:
-        start(run, args)
-    except RuntimeError:
-        return False
-    return True
 
 
 def _native_id() -> str:

@@ -13,7 +13,6 @@ from importtrace._hooks import Hooks, Process
 from importtrace._lookout import Lookout
 from importtrace._probes import Probes
 from importtrace._recorder import Recorder
-from importtrace._watchdog import start_deaf
 from importtrace.config import READY_POINTS, Config, resolve, warn
 
 TYPE_CHECKING = False
@@ -179,13 +178,13 @@ class Session:
 
     def _failed(self, load: "Load", error: BaseException) -> None:
         """A load ends with an exception; its lock is still held."""
+        if type(error) is MemoryError:
+            # CPython's own: there is nothing to explain, and no memory to do it with.
+            first = error.args[0] if error.args else None
+            load.error = "MemoryError", first if type(first) is str else None
+            return
         failures = self._failures
         if failures is None:
-            if issubclass(type(error), MemoryError):
-                # There is nothing to explain, and what would do it takes memory to load.
-                first = error.args[0] if error.args else None
-                load.error = type(error).__qualname__, first if type(first) is str else None
-                return
             if sys.meta_path is None or sys.is_finalizing():
                 return  # the interpreter is shutting down: nothing can be imported any more
             state = self._recorder.state()
@@ -260,7 +259,7 @@ class Session:
             finally:
                 done.release()
 
-        if not start_deaf(_thread.start_new_thread, deliver):
+        if not _compat.start_deaf(lambda: _thread.start_new_thread(deliver, ())):
             deliver()  # no thread to be had: in this one
 
     def _tell(self, error: BaseException) -> None:

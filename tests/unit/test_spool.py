@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from spool_support import environment, open_chains, places, run, write
 from importtrace import spool, tracefile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from importtrace.records import ImportRecord, Trace
@@ -573,6 +575,30 @@ def test_an_import_beyond_a_bodys_first_lines_has_its_line(tmp_path: Path) -> No
     assert lines == {"far_a": 3001, "far_b": 6002, "far_c": 6003, "far_d": 6004}
 
 
+@contextlib.contextmanager
+def talking(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Callable[..., str]]]:
+    """``program.py`` with a spool, and what it says next, after it was told something."""
+    child = subprocess.Popen(
+        [sys.executable, "program.py"],
+        cwd=folder,
+        env=environment(folder / "spool"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        to, of = child.stdin, child.stdout
+        assert to is not None
+        assert of is not None
+
+        def said(after: str = "") -> str:
+            to.write(after)
+            to.flush()
+            return of.readline()
+
+        yield child, said
+
+
 def test_ids_are_the_same_in_every_reading(tmp_path: Path) -> None:
     """Who follows a growing file can tell by them what is new."""
     write(tmp_path, {"one.py": "", "two.py": ""})
@@ -580,26 +606,13 @@ def test_ids_are_the_same_in_every_reading(tmp_path: Path) -> None:
         "import importtrace; importtrace.install()\nimport one\nprint('one', flush=True)\ninput()\n"
         "import two\nprint('two', flush=True)\ninput()\n"
     )
-    folder = tmp_path / "spool"
-    child = subprocess.Popen(
-        [sys.executable, "program.py"],
-        cwd=tmp_path,
-        env=environment(folder),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == "one\n"
-        (path,) = spool.files(str(folder))
+    with talking(tmp_path) as (child, said):
+        assert said() == "one\n"
+        (path,) = spool.files(str(tmp_path / "spool"))
         with spool.Reader(path) as reader:
             first = reader.trace()
             assert first.header["end"] == "running"
-            child.stdin.write("\n")
-            child.stdin.flush()
-            assert child.stdout.readline() == "two\n"
+            assert said(after="\n") == "two\n"
             second = reader.trace()
             assert [record.id for record in second.records[: len(first.records)]] == [
                 record.id for record in first.records
@@ -623,25 +636,12 @@ def test_a_reader_sees_an_import_begin_run_and_end(tmp_path: Path) -> None:
             "print('over', flush=True)\ninput()\n",
         },
     )
-    folder = tmp_path / "spool"
-    child = subprocess.Popen(
-        [sys.executable, "program.py"],
-        cwd=tmp_path,
-        env=environment(folder),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == "body\n"
-        (path,) = spool.files(str(folder))
+    with talking(tmp_path) as (child, said):
+        assert said() == "body\n"
+        (path,) = spool.files(str(tmp_path / "spool"))
         with spool.Reader(path) as reader:
             first = {one.module: one for one in reader.trace().records}
-            child.stdin.write("\n")
-            child.stdin.flush()
-            assert child.stdout.readline() == "over\n"
+            assert said(after="\n") == "over\n"
             second = {one.module: one for one in reader.trace().records}
         child.kill()
     for name in ("outer", "inner"):

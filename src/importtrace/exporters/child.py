@@ -7,23 +7,19 @@ within the bound: no thread can be started any more, and a container ends with i
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from importtrace import tracefile
+from importtrace import _compat, tracefile
 from importtrace.exporters import interpreter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from importtrace.records import Trace
 
 # The child keeps to timeout_s itself, counted from when it has the trace; this is for its start.
@@ -135,10 +131,7 @@ class ChildExporter:
             return  # a fork that began before the child did has not paused it
         self._stop.clear()
         thread = threading.Thread(target=self._run, name="importtrace-ship", daemon=True)
-        try:
-            with _all_signals_blocked():
-                thread.start()
-        except RuntimeError:
+        if not _compat.start_deaf(thread.start):
             return  # the program has ended while it was delivered: finish() does it
         self._thread = thread
 
@@ -240,22 +233,6 @@ def _after_in_child() -> None:
     for exporter in _running:
         exporter.abandon()
     _running.clear()
-
-
-@contextlib.contextmanager
-def _all_signals_blocked() -> Iterator[None]:
-    """A thread started so has them blocked, too: else it would get those that the program's threads have
-    blocked to wait for them, and their default action would end the process."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    every = signal.valid_signals()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())  # a handler may raise in any of these
-    try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, every)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _unblock(process: subprocess.Popen[bytes]) -> None:
