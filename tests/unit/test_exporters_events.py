@@ -57,6 +57,13 @@ def test_an_exception_that_passes_through_three_bodies_is_one_event():
     assert events[-1].fields["failures_unhandled"] == 1
 
 
+def test_the_statement_that_failed_a_body_is_no_event_of_its_own():
+    """`from x import name` of a half-built module is a failed request, below the load that it failed."""
+    events = _startup(failed(1, "builder"), failed(2, "x", cause=None, parent=1, kind="request"))
+    assert [event.fields.get("module_name") for event in events] == ["builder", None]
+    assert events[-1].fields["failures_unhandled"] == 1
+
+
 def test_a_failure_without_a_known_cause_is_reported_once():
     """The innermost stands for the others; a different error of the parent is its own event."""
     other = {"type": "RuntimeError", "message": "gave up"}

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importtrace.analysis import tree
+from importtrace.analysis.failed import failures
 from importtrace.records import ImportRecord, ThreadRef, Trace
 
 MAIN = ThreadRef(1, "MainThread", 1)
@@ -123,7 +124,7 @@ def test_a_failure_is_told_once() -> None:
         load(3, 2, 5, outcome="failed", error=same, parent=2),
         load(4, 20, 5, outcome="failed", error={"type": "KeyError", "message": "'x'"}),
     )
-    assert [record.id for record in tree.failures(records)] == [3, 4]
+    assert [record.id for record in failures(records)] == [3, 4]
 
 
 def test_an_empty_trace_has_empty_figures() -> None:
@@ -209,4 +210,4 @@ def test_a_statement_is_no_second_failure_where_the_load_around_it_has_the_cause
         load(1, 0, 9, outcome="failed", error=same, cause={"kind": "thread_race"}),
         load(2, 1, 1, kind="request", outcome="failed", error=same, parent=1),
     )
-    assert [record.id for record in tree.failures(records)] == [1]
+    assert [record.id for record in failures(records)] == [1]

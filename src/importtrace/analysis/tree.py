@@ -19,6 +19,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from importtrace.analysis.failed import failures
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -126,23 +128,6 @@ def elapsed_ns(trace: Trace) -> int:
     if isinstance(ready, int):
         return ready
     return max((_interval(record)[1] for record in trace.records), default=0)
-
-
-def failures(records: tuple[ImportRecord, ...]) -> list[ImportRecord]:
-    """One record for each failure, in order: the innermost load it left, or the one with a cause.
-
-    An exception that leaves five bodies fails five loads; four of them only passed it on.
-    """
-    failed = [record for record in records if record.outcome == "failed"]
-    by_id = {record.id: record for record in failed}
-    passed_on = set()
-    for record in failed:
-        around = by_id.get(record.parent) if record.parent is not None else None
-        if around is not None and around.error == record.error:
-            # a request's failed statement is told where the load's cause is
-            told = around.cause is not None and record.cause is None and record.kind == "request"
-            passed_on.add(record.id if told else around.id)
-    return [record for record in failed if record.cause is not None or record.id not in passed_on]
 
 
 def thread_key(thread: ThreadRef) -> tuple[str, int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from importtrace.exporters.summary import failures, summarize, unhandled
+from importtrace.analysis.failed import failures, unhandled
+from importtrace.exporters.summary import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

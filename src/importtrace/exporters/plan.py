@@ -15,8 +15,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from importtrace.analysis.failed import unhandled
 from importtrace.exporters.ids import forked_from, root_id, span_ids
-from importtrace.exporters.summary import end_ns, summarize, unhandled
+from importtrace.exporters.summary import end_ns, summarize
 
 if TYPE_CHECKING:
     from importtrace.records import ImportRecord, Trace

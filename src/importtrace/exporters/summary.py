@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from importtrace.analysis.failed import failures, unhandled
+
 if TYPE_CHECKING:
     from importtrace.records import ImportRecord, Trace
 
@@ -65,28 +67,3 @@ def end_ns(trace: Trace) -> int:
     if ready is not None:
         return int(ready)
     return max((r.start_ns + (r.duration_ns or 0) for r in trace.records), default=0)
-
-
-def failures(records: list[ImportRecord] | tuple[ImportRecord, ...]) -> list[ImportRecord]:
-    """One record for each exception, in order: the one that explains it.
-
-    An exception that passes through five bodies fails five loads. The cause sits on one of them;
-    where no cause is known, the innermost stands for the rest.
-    """
-    failed = [record for record in records if record.outcome == "failed"]
-    inner = {(record.parent, _error(record)) for record in failed if record.parent is not None}
-    return [r for r in failed if r.cause is not None or (r.id, _error(r)) not in inner]
-
-
-def unhandled(record: ImportRecord) -> bool:
-    """Whether a failed import is known not to have been caught, so that it is worth an error.
-
-    Of a load under an unfinished body it is not known yet. A request that failed is a statement
-    outside any load that failed; where nothing is said of it, nobody is known to have caught it.
-    """
-    return record.handled is False or (record.handled is None and record.kind == "request")
-
-
-def _error(record: ImportRecord) -> tuple[object, object]:
-    error = record.error or {}
-    return error.get("type"), error.get("message")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -142,10 +141,10 @@ def _explore(given: argparse.Namespace, target: str, pythons: list[str | None]) 
             progress=progress,
         )
         if not report.interrupted:
-            with contextlib.suppress(KeyboardInterrupt):
-                report.interrupted = True  # until all of it has been tried
+            try:
                 _elsewhere(given, report, pythons[1:], progress)
-                report.interrupted = False
+            except KeyboardInterrupt:
+                report.interrupted = True
     finally:
         progress.clear()
     written: dict[int, tuple[str, str]] = {}

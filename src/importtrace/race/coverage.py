@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 
 def coverage(report: Report) -> str:
-    """What was run, in numbers; never "safe"."""
     parts = []
     fine = sum(row.outcome == "ok" for row in report.orders)
     if len(report.orders) < report.orders_total:

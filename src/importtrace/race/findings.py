@@ -52,7 +52,10 @@ class Elsewhere:
 
 @dataclass(slots=True)
 class Report:
-    """What was found and what was covered. `failed` decides the exit code."""
+    """What was found and what was covered. `failed` decides the exit code.
+
+    `executable`: the interpreter that was asked for; None: the one that runs this.
+    """
 
     target: str
     python: str = ""
@@ -76,9 +79,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     strict: bool = False
     path: tuple[str, ...] = ()
-    executable: str | None = (
-        None  # the interpreter that was asked for; None: the one that runs this
-    )
+    executable: str | None = None
     elsewhere: dict[int, list[Elsewhere]] = field(default_factory=dict)  # by the proof's number
 
     def note(self, text: str) -> None:

@@ -49,9 +49,7 @@ class Order:
     works_after: tuple[str, ...] = ()
     missing: str | None = None
     named: bool = False  # by the user: its failure is never somebody else's matter
-    confirmed: bool | None = (
-        None  # a failure: also in an interpreter that was not forked; None: not tried
-    )
+    confirmed: bool | None = None  # not forked, it failed, too; None: not tried
     signature: tuple[Any, ...] = ()
     stack: tuple[tuple[str, int, str], ...] = ()  # of a hang: how it came to where it is blocked
 

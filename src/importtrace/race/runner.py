@@ -224,9 +224,8 @@ class Runner:
                 "installed there? --path DIR names a folder to look in"
             )
         if not found["compiled"] and self._bytecode is None:
-            with contextlib.suppress(
-                OSError
-            ):  # nowhere to write: each run compiles what it imports
+            # Nowhere to write: each run compiles what it imports.
+            with contextlib.suppress(OSError):
                 self._bytecode = tempfile.TemporaryDirectory(
                     prefix="importtrace-", ignore_cleanup_errors=True
                 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from importtrace.analysis import tree
+from importtrace.analysis.failed import failures
 from importtrace.reports import stalls, standing
 from importtrace.reports.terminal import (
     BOLD,
@@ -133,7 +134,7 @@ def _shortcomings(trace: Trace, paint: Paint) -> Iterator[str]:
 
 def _failures(trace: Trace, name: str, paint: Paint) -> Iterator[str]:
     """The failures that count; those that the program caught are everyday and only counted."""
-    failed = tree.failures(trace.records)
+    failed = failures(trace.records)
     loose = trace.header.get("failures")  # of statements that no record stands for
     loose = [cause for cause in loose if isinstance(cause, dict)] if isinstance(loose, list) else []
     if not failed and not loose:
