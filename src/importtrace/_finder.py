@@ -306,10 +306,9 @@ def _watch(finder: TracingFinder, recorder: Recorder, hooks: "Hooks") -> object:
 
     class Watch(int):
         def __set__(self, spec: "Any", value: "Any") -> None:
+            # No call before the store, in the usual case: a signal's handler may raise there.
             if spec.__class__ is _MODULE_SPEC:
-                spec.__dict__[_FLAG] = (
-                    value  # no call before it: a signal's handler may raise there
-                )
+                spec.__dict__[_FLAG] = value
             else:
                 dict_of(spec)[_FLAG] = value
             load = None

@@ -138,15 +138,16 @@ class Lookout:
         if celery is not None:
             celery.process_ends = end
         util: Any = sys.modules.get("multiprocessing.util")
+        if util is None or self._finalizes:
+            return  # nobody uses it here, or this child has inherited what its parent registered
         try:
-            if not self._finalizes:
-                # a finalizer registered now would be cleared with the parent's
-                util.register_after_fork(
-                    self, lambda lookout: util.Finalize(None, end, exitpriority=-1_000)
-                )
-                self._finalizes = True  # this child's own children inherit it
+            # a finalizer registered now would be cleared with the parent's
+            util.register_after_fork(
+                self, lambda lookout: util.Finalize(None, end, exitpriority=-1_000)
+            )
+            self._finalizes = True
         except Exception:
-            pass  # nobody uses it here, or it is a file of the user's
+            pass  # a file of the user's that has its name
 
     # on the watchdog's thread --------------------------------------------------------------
 

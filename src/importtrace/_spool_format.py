@@ -50,9 +50,7 @@ SEPARATOR = "\x1f"
 SLOTS = 254  # the first byte of a segment of slots
 SLOT = 288
 AT_BEGIN, BEGIN = 8, "<qIIIHB86sB"  # places in a slot, and their formats for `struct`
-BEGIN_INSIDE = (
-    "<qII6xB86sB"  # the same, of a load that its parent's body asked for in its own thread
-)
+BEGIN_INSIDE = "<qII6xB86sB"  # likewise, where its parent's body asked for it in its own thread
 AT_BODY, BODY = 120, "<qqB150sB"
 MOST_NAME, MOST_ORIGIN = 86, 150
 LOADERS = (

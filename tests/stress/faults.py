@@ -79,7 +79,7 @@ CANNOT = {
     r"^leave: |: leave\(error\)$": "the slot of every exception, past its class",
     r"^acquire: (if error\.__traceback__ is not None:|error\.__traceback__ = )": "`leave`, written out",
     r": except (BaseException as \w+|LIMITS|limits|RecursionError):$": "a name of ours or a builtin",
-    r"^__set__: (if spec\.__class__ is|(spec\.__dict__|dict_of\(spec\))\[_FLAG\] = (value|\()$|value  #)": (
+    r"^__set__: (if spec\.__class__ is|(spec\.__dict__|dict_of\(spec\))\[_FLAG\] = value$)": (
         "the store that importlib asked for"
     ),
 }
